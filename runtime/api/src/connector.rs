@@ -55,6 +55,86 @@ impl Connector {
     }
 }
 
+/// What became of installing a connector, and what its author should look at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Installed {
+    /// The connector as it is installed now.
+    #[serde(flatten)]
+    pub connector: Connector,
+    /// The instances that do not run any more; there are some only if the installation was forced.
+    pub broken: Vec<BrokenInstance>,
+    /// The parameters that no step takes.
+    pub unused: Vec<UnusedParameter>,
+    /// The parameters that may be left out although a grant names them.
+    pub optional_in_grants: Vec<OptionalInGrant>,
+}
+
+/// An instance that does not run with a new version of its connector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokenInstance {
+    /// Its code.
+    pub code: String,
+    /// Why it does not run.
+    pub reason: String,
+}
+
+/// A parameter that no step takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnusedParameter {
+    /// The name of the job.
+    pub job: String,
+    /// The name of the parameter.
+    pub parameter: String,
+}
+
+/// A parameter that a grant names, and that has no default and is not required. The step fails without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OptionalInGrant {
+    /// The name of the job.
+    pub job: String,
+    /// The name of the step.
+    pub step: String,
+    /// The name of the parameter.
+    pub parameter: String,
+}
+
+#[cfg(feature = "host")]
+impl Installed {
+    /// Built from a connector that was installed, from its grants, and from the instances that do not run any more.
+    pub fn of(
+        connector: &inventory::Connector,
+        grants: Vec<Grant>,
+        broken: &[stepbox::BrokenInstance],
+    ) -> Self {
+        let jobs = || connector.jobs.iter();
+        let unused = jobs().flat_map(|job| {
+            let parameters = job.unused_parameters().into_iter();
+            parameters.map(|name| UnusedParameter { job: job.name.to_string(), parameter: name.to_owned() })
+        });
+        let optional = jobs().flat_map(|job| {
+            let found = stepbox::connector_file::optional_in_grants(job).into_iter();
+            found.map(|(step, parameter)| OptionalInGrant {
+                job: job.name.to_string(),
+                step: step.to_string(),
+                parameter,
+            })
+        });
+        Self {
+            connector: Connector::of(connector, grants),
+            broken: broken.iter().map(BrokenInstance::of).collect(),
+            unused: unused.collect(),
+            optional_in_grants: optional.collect(),
+        }
+    }
+}
+
+#[cfg(feature = "host")]
+impl BrokenInstance {
+    fn of(stepbox::BrokenInstance { code, reason }: &stepbox::BrokenInstance) -> Self {
+        Self { code: code.to_string(), reason: reason.clone() }
+    }
+}
+
 /// One grant or limit that a step asks for, and what the policy allows of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -103,6 +183,16 @@ pub struct Component {
 }
 
 impl Component {
+    /// Its name and version: `normalise@1.2.0`.
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+
+    /// The beginning of its digest, as tables show it.
+    pub fn short_digest(&self) -> &str {
+        short(&self.digest)
+    }
+
     /// Built from an uploaded component.
     pub fn of(component: &inventory::Component) -> Self {
         Self {
@@ -116,6 +206,11 @@ impl Component {
             description: component.description.clone(),
         }
     }
+}
+
+/// The first digits of a digest, as tables and lists show it.
+pub fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 #[cfg(test)]
@@ -135,7 +230,15 @@ mod tests {
             policy: "any host".to_owned(),
             effective: "POST https://a.example".to_owned(),
         };
-        survives(&Connector::of(&connector, vec![grant]));
+        survives(&Connector::of(&connector, vec![grant.clone()]));
+        let (job, text) = ("export".to_owned(), |text: &str| text.to_owned());
+        let installed = Installed {
+            connector: Connector::of(&connector, vec![grant]),
+            broken: vec![BrokenInstance { code: text("a"), reason: text("no job") }],
+            unused: vec![UnusedParameter { job: job.clone(), parameter: text("x") }],
+            optional_in_grants: vec![OptionalInGrant { job, step: text("notify"), parameter: text("y") }],
+        };
+        assert_eq!(survives(&installed)["code"], "acme");
         let component = testing::component();
         let shown = survives(&Component::of(&component));
         assert_eq!(shown["uploaded_at"], "2023-11-14T22:13:20.000Z");

@@ -10,7 +10,7 @@ use stepbox_batch::name::JobExecutionId;
 
 use crate::queue::QueueEntry;
 pub use crate::status::{ExitStatus, Failure, Status};
-pub use crate::step_execution::{Counts, StepExecution, Tracking, Usage};
+pub use crate::step_execution::{Counts, StepExecution, StepExecutionKind, Tracking, Usage};
 
 /// A job execution with its steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +61,9 @@ pub struct Execution {
     pub warning_count: u64,
     /// What failed outside of any step.
     pub failures: Vec<Failure>,
+    /// How many steps its job has.
+    #[serde(default)]
+    pub step_count: u32,
     /// One for each step that began, in order.
     pub steps: Vec<StepExecution>,
 }
@@ -98,7 +101,8 @@ impl Execution {
             components: job.components.iter().map(PinnedComponent::of).collect(),
             warning_count: execution.steps.iter().map(|step| step.warning_count).sum(),
             failures: execution.failures.iter().map(Failure::of).collect(),
-            steps: execution.steps.iter().map(StepExecution::of).collect(),
+            step_count: job.has_items.len() as u32,
+            steps: execution.steps.iter().map(|step| StepExecution::of(step, &job.has_items)).collect(),
         }
     }
 
@@ -192,12 +196,65 @@ impl Remains {
 pub struct Purged {
     /// The numbers of the deleted executions.
     pub purged: Vec<u64>,
+    /// Their unfinished outputs that could not be removed; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_removed: Vec<NotRemoved>,
 }
 
 impl Purged {
     /// Built from the numbers of the executions.
     pub fn of(ids: &[JobExecutionId]) -> Self {
-        Self { purged: ids.iter().map(|id| id.0).collect() }
+        Self { purged: ids.iter().map(|id| id.0).collect(), not_removed: Vec::new() }
+    }
+
+    /// The same with the outputs that could not be removed.
+    #[must_use]
+    pub fn leaving(self, not_removed: Vec<NotRemoved>) -> Self {
+        Self { not_removed, ..self }
+    }
+}
+
+/// The result of giving up an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abandoned {
+    /// Its number.
+    pub id: u64,
+    /// Its unfinished outputs that could not be removed.
+    pub not_removed: Vec<NotRemoved>,
+}
+
+/// An unfinished output that could not be removed. A person has to remove it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotRemoved {
+    /// The number of the execution that wrote it.
+    pub execution: u64,
+    /// Its path; empty if it is not known.
+    pub path: String,
+    /// Why it could not be removed.
+    pub reason: String,
+}
+
+#[cfg(feature = "host")]
+impl NotRemoved {
+    /// Built from an output that the host could not remove.
+    pub fn of(stepbox::NotRemoved { execution, path, reason }: &stepbox::NotRemoved) -> Self {
+        Self { execution: execution.0, path: path.clone(), reason: reason.clone() }
+    }
+}
+
+/// The result of asking an execution to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopAnswer {
+    /// The number of the execution.
+    pub id: u64,
+    /// Whether it is STOPPED already: no worker had it.
+    pub is_stopped: bool,
+}
+
+impl StopAnswer {
+    /// Built from the answer of the store.
+    pub fn of(id: JobExecutionId, request: execution::StopRequest) -> Self {
+        Self { id: id.0, is_stopped: request == execution::StopRequest::StoppedAtOnce }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Exit codes of the program `stepbox`. Scripts rely on these numbers: no number is ever given another meaning.
 
 use stepbox_batch::error_kind::ErrorKind;
-use stepbox_batch::execution::JobExecution;
-use stepbox_batch::execution::status::BatchStatus;
+
+use crate::execution::{Execution, Status};
 
 /// An exit code of the program `stepbox`. Its number is [`ExitCode::number`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,15 +84,14 @@ impl ExitCode {
     }
 
     /// The code of a run that has ended. `is_interrupted`: the stop came from a signal to the program itself.
-    pub fn of_run(execution: &JobExecution, is_interrupted: bool, warnings_as_errors: bool) -> Self {
-        let has_warnings = execution.steps.iter().any(|step| step.warning_count > 0);
+    pub fn of_run(execution: &Execution, is_interrupted: bool, warnings_as_errors: bool) -> Self {
         match execution.status {
-            BatchStatus::Completed if has_warnings && warnings_as_errors => Self::Warnings,
-            BatchStatus::Completed => Self::Completed,
-            BatchStatus::Failed => Self::JobFailed,
-            BatchStatus::Stopped if is_interrupted => Self::Interrupted,
-            BatchStatus::Stopped => Self::JobStopped,
-            BatchStatus::Paused => Self::JobPaused,
+            Status::Completed if execution.warning_count > 0 && warnings_as_errors => Self::Warnings,
+            Status::Completed => Self::Completed,
+            Status::Failed => Self::JobFailed,
+            Status::Stopped if is_interrupted => Self::Interrupted,
+            Status::Stopped => Self::JobStopped,
+            Status::Paused => Self::JobPaused,
             _ => Self::Unexpected,
         }
     }
@@ -120,6 +119,9 @@ impl From<ExitCode> for std::process::ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use stepbox_batch::execution::JobExecution;
+    use stepbox_batch::execution::status::BatchStatus;
+
     use super::*;
     use crate::testing::execution;
 
@@ -139,7 +141,7 @@ mod tests {
     fn says_how_a_run_has_ended() {
         let code = |status, is_interrupted, warnings_as_errors| {
             let execution = JobExecution { status, ..execution() };
-            ExitCode::of_run(&execution, is_interrupted, warnings_as_errors).number()
+            ExitCode::of_run(&Execution::of(&execution), is_interrupted, warnings_as_errors).number()
         };
         assert_eq!(code(BatchStatus::Completed, false, false), 0);
         assert_eq!(code(BatchStatus::Completed, true, true), 9);

@@ -1,5 +1,7 @@
 //! Job instances.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepbox_batch::job::JobInstance;
@@ -67,6 +69,14 @@ pub struct Violation {
     pub path: String,
     /// What is wrong.
     pub message: String,
+}
+
+/// The place, or `parameters`, and what is wrong there.
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.path.is_empty() { "parameters" } else { &self.path };
+        write!(f, "{place}: {}", self.message)
+    }
 }
 
 impl Violation {

@@ -31,6 +31,7 @@
 
 pub mod audit;
 pub mod connector;
+pub mod event;
 pub mod execution;
 pub mod exit_code;
 pub mod instance;
@@ -40,6 +41,7 @@ pub mod policy;
 pub mod problem;
 pub mod queue;
 pub mod remedy;
+pub mod request;
 mod status;
 pub mod step;
 mod step_execution;

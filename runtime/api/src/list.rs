@@ -29,6 +29,22 @@ pub struct DamagedRow {
     pub damaged: String,
 }
 
+impl<T> Row<T> {
+    /// The rows of a list: those that could be read, then the damaged ones.
+    pub fn of<D>(listing: &listing::Listing<D>, view: impl Fn(&D) -> T) -> Vec<Self> {
+        let whole = listing.iter().map(|row| Self::Whole(view(row)));
+        whole.chain(listing.damaged.iter().map(|row| Self::Damaged(DamagedRow::of(row)))).collect()
+    }
+
+    /// The row; `None` if it is damaged.
+    pub fn whole(&self) -> Option<&T> {
+        match self {
+            Self::Whole(row) => Some(row),
+            Self::Damaged(_) => None,
+        }
+    }
+}
+
 impl DamagedRow {
     /// Built from a row that the store could not read.
     pub fn of(damaged: &listing::Damaged) -> Self {

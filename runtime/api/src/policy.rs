@@ -49,6 +49,9 @@ pub struct Policy {
     pub tenant: String,
     /// The file that it comes from. The file may not exist; then this is the default policy.
     pub file: String,
+    /// Whether the file does not exist.
+    #[serde(default)]
+    pub is_default: bool,
     /// Whether nothing of the tenant begins.
     pub suspended: bool,
     /// Which special addresses are open to requests.
@@ -178,6 +181,7 @@ mod tests {
         let policy = Policy {
             tenant: "acme".to_owned(),
             file: "policy.yaml".to_owned(),
+            is_default: true,
             suspended: false,
             network: Network { loopback: true, private: false },
             http: HttpLists { ports: Some(vec!["443".to_owned()]), ..HttpLists::default() },

@@ -1,11 +1,20 @@
 //! Why a request failed: a problem document (RFC 9457, `application/problem+json`).
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use stepbox_batch::error_kind::ErrorKind;
 use stepbox_batch::parameters;
 use stepbox_batch::remedy;
 
+use crate::audit::Subject;
 use crate::remedy::Remedy;
+
+/// The views of the host's errors.
+#[cfg(feature = "host")]
+mod of_the_host;
+#[cfg(feature = "host")]
+pub use of_the_host::{CONNECTOR_FILE, in_words};
 
 /// The media type of a problem document.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -26,6 +35,15 @@ pub struct Problem {
     pub instance: Option<String>,
     /// Stable: a heading in docs/errors.md.
     pub code: String,
+    /// What kind of problem it is, for programs: `wrong-state`. It also decides the exit code of the command line.
+    #[serde(default)]
+    pub kind: String,
+    /// What led to it, for people; absent if there is no more to say. The detail may end with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// The thing that it is about; absent if it is about none, or if no next action depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
     /// The next action, in a sentence for people; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
@@ -35,6 +53,27 @@ pub struct Problem {
     /// The wrong parts of the request; absent if the problem is not about parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<InvalidPart>,
+    /// Further mistakes in the same file; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherMistake>,
+    /// The request, as the server's log names it; absent if no server answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// A further mistake in the same file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherMistake {
+    /// What is wrong, with its place.
+    pub detail: String,
+    /// Stable: a heading in docs/errors.md.
+    pub code: String,
+    /// The next action; absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Further next actions, for programs; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<Remedy>,
 }
 
 /// A part of a request that is wrong.
@@ -44,6 +83,14 @@ pub struct InvalidPart {
     pub pointer: String,
     /// What is wrong with it.
     pub detail: String,
+}
+
+/// The place, or `parameters`, and what is wrong there.
+impl fmt::Display for InvalidPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.pointer.is_empty() { "parameters" } else { &self.pointer };
+        write!(f, "{place}: {}", self.detail)
+    }
 }
 
 impl Problem {
@@ -56,9 +103,14 @@ impl Problem {
             detail: detail.into(),
             instance: None,
             code: code.to_owned(),
+            kind: kind.name().to_owned(),
+            cause: None,
+            subject: None,
             help: None,
             remedies: Vec::new(),
             errors: Vec::new(),
+            others: Vec::new(),
+            request_id: None,
         }
     }
 
@@ -66,6 +118,17 @@ impl Problem {
     #[must_use]
     pub fn at(self, instance: impl Into<String>) -> Self {
         Self { instance: Some(instance.into()), ..self }
+    }
+
+    /// The same with the name of the request in the server's log.
+    #[must_use]
+    pub fn of_request(self, request_id: impl Into<String>) -> Self {
+        Self { request_id: Some(request_id.into()), ..self }
+    }
+
+    /// What kind of error of the library it is; `None` for a problem of HTTP itself, or of a newer version.
+    pub fn error_kind(&self) -> Option<ErrorKind> {
+        ErrorKind::ALL.into_iter().find(|kind| ProblemKind::from(*kind).name() == self.kind)
     }
 
     /// The same with the next action, if there is one.
@@ -130,6 +193,31 @@ impl ProblemKind {
         self.told().1
     }
 
+    /// The kind for programs: `wrong-state`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Domain(kind) => match kind {
+                ErrorKind::BadRequest => "bad-request",
+                ErrorKind::Violations => "violations",
+                ErrorKind::NotFound => "not-found",
+                ErrorKind::Forbidden => "forbidden",
+                ErrorKind::Conflict => "conflict",
+                ErrorKind::InUse => "in-use",
+                ErrorKind::WrongState => "wrong-state",
+                ErrorKind::TooMany => "too-many",
+                ErrorKind::ComponentRefused => "component-refused",
+                ErrorKind::StoreUnavailable => "store-unavailable",
+                ErrorKind::Unexpected => "unexpected",
+            },
+            Self::Unauthorized => "unauthorized",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::PreconditionFailed => "precondition-failed",
+            Self::TooLarge => "too-large",
+            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::PreconditionRequired => "precondition-required",
+        }
+    }
+
     const fn told(self) -> (u16, &'static str) {
         match self {
             Self::Domain(kind) => match kind {
@@ -168,7 +256,7 @@ mod tests {
         let shown = survives(&bare.clone().with_help(Some(String::new())));
         assert_eq!(
             shown.as_object().unwrap().keys().collect::<Vec<_>>(),
-            ["type", "title", "status", "detail", "code"]
+            ["type", "title", "status", "detail", "code", "kind"]
         );
         assert_eq!((&shown["type"], &shown["status"]), (&"/errors/not-found".into(), &404.into()));
         let violation =
@@ -177,7 +265,17 @@ mod tests {
             .at("/api/v1/x")
             .with_help(Some("do".to_owned()))
             .with_remedies(&[remedy::Remedy::RunAnew])
-            .with_violations("/parameters", &[violation]);
+            .with_violations("/parameters", &[violation])
+            .of_request("r-1");
+        let other = OtherMistake {
+            detail: "no such step".to_owned(),
+            code: "unknown-step".to_owned(),
+            help: None,
+            remedies: vec![Remedy::RunAnew],
+        };
+        let subject = Subject { kind: "instance".to_owned(), name: "a".to_owned() };
+        let full =
+            Problem { cause: Some("why".to_owned()), subject: Some(subject), others: vec![other], ..full };
         assert_eq!(survives(&full)["errors"][0]["pointer"], "/parameters/storage");
     }
 
@@ -195,7 +293,12 @@ mod tests {
         ];
         let kinds: Vec<_> = ErrorKind::ALL.into_iter().map(Domain).chain(of_http).collect();
         let titles: BTreeSet<_> = kinds.iter().map(|kind| kind.title()).collect();
-        assert_eq!(titles.len(), kinds.len());
+        let names: BTreeSet<_> = kinds.iter().map(|kind| kind.name()).collect();
+        assert_eq!((titles.len(), names.len()), (kinds.len(), kinds.len()));
+        for kind in ErrorKind::ALL {
+            assert_eq!(Problem::new(kind.into(), "a", "b").error_kind(), Some(kind));
+        }
+        assert_eq!(Problem::new(Unauthorized, "a", "b").error_kind(), None);
         for kind in kinds {
             assert!((400..600).contains(&kind.status()), "{kind:?}");
         }

@@ -1,5 +1,7 @@
 //! Where an execution or a step stands, how it ended, and what ended it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use stepbox_batch::execution;
 use stepbox_batch::execution::status::{self, BatchStatus};
@@ -35,6 +37,12 @@ pub enum Status {
     Unknown,
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl Status {
     /// The status as people see it: STARTING is called QUEUED as long as no worker has the execution.
     pub fn of(status: BatchStatus, has_worker: bool) -> Self {
@@ -42,6 +50,28 @@ impl Status {
             BatchStatus::Starting if !has_worker => Self::Queued,
             other => other.into(),
         }
+    }
+
+    /// The status in capitals, as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => BatchStatus::QUEUED,
+            Self::Starting => BatchStatus::Starting.as_str(),
+            Self::Started => BatchStatus::Started.as_str(),
+            Self::Stopping => BatchStatus::Stopping.as_str(),
+            Self::Stopped => BatchStatus::Stopped.as_str(),
+            Self::Failed => BatchStatus::Failed.as_str(),
+            Self::Abandoned => BatchStatus::Abandoned.as_str(),
+            Self::Completed => BatchStatus::Completed.as_str(),
+            Self::Pausing => BatchStatus::Pausing.as_str(),
+            Self::Paused => BatchStatus::Paused.as_str(),
+            Self::Unknown => BatchStatus::Unknown.as_str(),
+        }
+    }
+
+    /// Whether it is the status of an execution that does not run any more and waits for nobody.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Stopped | Self::Failed | Self::Abandoned | Self::Completed | Self::Unknown)
     }
 }
 
@@ -93,6 +123,20 @@ pub struct Failure {
     /// Further next actions, for programs.
     #[serde(default)]
     pub remedies: Vec<Remedy>,
+}
+
+/// Who, where and what: ``processor `normalise`, item 41 (line 42): the price is no number``.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.culprit.is_empty() {
+            write!(f, "{}", self.culprit)?;
+            if !self.place.is_empty() {
+                write!(f, ", {}", self.place)?;
+            }
+            write!(f, ": ")?;
+        }
+        f.write_str(&self.message)
+    }
 }
 
 impl Failure {

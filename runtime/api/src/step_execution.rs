@@ -14,6 +14,9 @@ use crate::status::{ExitStatus, Failure, Status};
 pub struct StepExecution {
     /// The name of the step.
     pub name: String,
+    /// Its kind.
+    #[serde(default)]
+    pub kind: StepExecutionKind,
     /// Its present status.
     pub status: Status,
     /// How it ended, for people.
@@ -46,12 +49,33 @@ pub struct StepExecution {
     pub usage: Usage,
 }
 
+/// The kind of a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepExecutionKind {
+    /// Items go from a reader through processors to a writer.
+    Item,
+    /// One call to a component. It has no items to count.
+    Tasklet,
+    /// The kind is not known. A reader uses this one for each kind that it does not know.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
 impl StepExecution {
-    pub(crate) fn of(step: &execution::StepExecution) -> Self {
+    /// Built from a stored step of an execution. `has_items` says of each step of the job whether it is an item step.
+    pub(crate) fn of(step: &execution::StepExecution, has_items: &[bool]) -> Self {
+        let kind = match has_items.get(step.position as usize) {
+            Some(true) => StepExecutionKind::Item,
+            Some(false) => StepExecutionKind::Tasklet,
+            None => StepExecutionKind::Unknown,
+        };
         let execution::Counts { read, written, filtered, skipped } = step.counts;
         let execution::Tracking { processed, total, is_estimate } = step.tracking;
         Self {
             name: step.name.to_string(),
+            kind,
             status: step.status.into(),
             exit_status: ExitStatus::of(&step.exit_status),
             started_at: step.started_at.to_string(),

@@ -72,6 +72,13 @@ impl ItemSettings {
     }
 }
 
+/// The settings of a step that sets none.
+impl Default for ItemSettings {
+    fn default() -> Self {
+        Self::of(&job::ItemSettings::default())
+    }
+}
+
 /// Which failures a step retries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
@@ -97,6 +104,13 @@ impl Retry {
         let job::RetryPolicy { limit, on, backoff: job::Backoff { ms, ms_max } } = retry;
         let backoff = Backoff { ms: *ms, ms_max: *ms_max };
         Self { limit: *limit, on: texts(on.as_deref()), backoff }
+    }
+}
+
+/// The retries of a step that says nothing about them.
+impl Default for Retry {
+    fn default() -> Self {
+        Self::of(&job::RetryPolicy::default())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Workers.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use stepbox_batch::worker::{self, Held, WorkerStatus};
 
@@ -53,6 +55,16 @@ pub enum WorkerState {
     Lost,
 }
 
+impl fmt::Display for WorkerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Working => "working",
+            Self::ShuttingDown => "shutting down",
+            Self::Lost => "lost",
+        })
+    }
+}
+
 impl From<worker::WorkerState> for WorkerState {
     fn from(state: worker::WorkerState) -> Self {
         match state {
@@ -101,6 +113,7 @@ mod tests {
             let status = worker(is_alive, is_stopping);
             assert_eq!(survives(&Worker::of(&status))["state"], state);
             assert_eq!(status.state().to_string(), state);
+            assert_eq!(WorkerState::from(status.state()).to_string(), state);
         }
     }
 }

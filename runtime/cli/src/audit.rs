@@ -1,8 +1,7 @@
 //! `stepbox audit`: who did what, and when.
 
-use stepbox::Tenant;
-use stepbox::batch::actor::Actor;
-use stepbox::batch::audit::{AuditEvent, AuditEventId, AuditFilter};
+use stepbox::batch::audit::{AuditEventId, AuditFilter};
+use stepbox_api::audit::AuditEvent;
 
 use crate::args::Audit;
 use crate::error::CliError;
@@ -11,48 +10,42 @@ use crate::output::list;
 use crate::output::table::{Column, Table};
 use crate::output::words::{beginning, counted};
 use crate::output::{Answer, talk};
+use crate::site::Site;
 
 /// How many characters of an event's detail a line of text shows. JSON has the whole detail.
 const DETAIL_CHARACTERS_SHOWN: usize = 100;
 
-pub(crate) async fn carry_out(tenant: &Tenant, verb: Audit) -> Result<Answer, CliError> {
+pub(crate) async fn carry_out(site: &Site, verb: Audit) -> Result<Answer, CliError> {
     match verb {
         Audit::List { since, action, by, before, limit, format } => {
             let before = before.map(AuditEventId);
             let filter = AuditFilter { action, user: by, since, before, limit };
-            list(tenant, &filter, format.format).await
+            list(site, filter, format.format).await
         }
         Audit::Purge { older_than_days } => {
-            let events = tenant.purge_audit(older_than_days).await?;
+            let events = site.purge_audit(older_than_days).await?;
             talk(format!("deleted {}", counted(events, "event")));
             Ok(Answer::nothing())
         }
     }
 }
 
-async fn list(tenant: &Tenant, filter: &AuditFilter, format: Format) -> Result<Answer, CliError> {
-    let page = async |before: Option<u64>, limit| {
-        let before = before.map(AuditEventId);
-        tenant.audit(&AuditFilter { before, limit, ..filter.clone() }).await
-    };
-    let (first, number) = (filter.before.map(|id| id.0), |event: &AuditEvent| event.id.0);
-    let written =
-        list::write(format, filter.limit, first, page, number, table, stepbox_api::audit::AuditEvent::of)
-            .await?;
+async fn list(site: &Site, filter: AuditFilter, format: Format) -> Result<Answer, CliError> {
+    let limit = filter.limit;
+    let mut events = site.audit(filter);
+    let written = list::write(format, limit, async |rows| events.next(rows).await, table).await?;
     match written.last {
         None => talk("there are no such events"),
-        Some(last) if written.rows == filter.limit => {
-            talk(format!("there may be older ones: `--before {last}`"))
-        }
+        Some(last) if written.rows == limit => talk(format!("there may be older ones: `--before {last}`")),
         Some(_) => {}
     }
     Ok(Answer::nothing())
 }
 
 /// The runtime, an unknown user, or a user. No user can have the name of one of the others.
-fn who(by: &Actor) -> String {
-    match &by.user {
-        _ if by.is_runtime => "(runtime)".to_owned(),
+fn who(event: &AuditEvent) -> String {
+    match &event.user {
+        _ if event.runtime => "(runtime)".to_owned(),
         None => "-".to_owned(),
         Some(user) if user.starts_with(['(', '-', '"']) => format!("{user:?}"),
         Some(user) => user.clone(),
@@ -69,16 +62,16 @@ fn table(events: &[&AuditEvent]) -> Table {
         Column::Left("detail"),
     ];
     Table::of(columns, events, |event| {
-        let detail = match event.deed.detail.as_object() {
+        let detail = match event.detail.as_object() {
             Some(detail) if detail.is_empty() => String::new(),
-            _ => event.deed.detail.to_string(),
+            _ => event.detail.to_string(),
         };
         [
             event.id.to_string(),
-            event.by.at.to_string(),
-            who(&event.by),
-            event.deed.action.to_string(),
-            event.deed.subject.clone(),
+            event.at.clone(),
+            who(event),
+            event.action.clone(),
+            event.subject.name.clone(),
             beginning(&detail, DETAIL_CHARACTERS_SHOWN),
         ]
     })

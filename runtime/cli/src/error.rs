@@ -1,12 +1,14 @@
 //! Errors of the command line itself.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use stepbox::Error;
-use stepbox::batch::name::{JobExecutionId, TenantId};
+use stepbox::batch::name::TenantId;
 use stepbox::config::ConfigError;
 use stepbox_api::exit_code::ExitCode;
+use stepbox_api::problem::Problem;
 use stepbox_server::ServerError;
 
 use crate::next_action;
@@ -90,7 +92,7 @@ pub(crate) enum CliError {
     #[error("several steps of execution {id} have rejected items: {}", steps.join(", "))]
     StepNeeded {
         /// The execution.
-        id: JobExecutionId,
+        id: u64,
         /// The names of the steps.
         steps: Vec<String>,
     },
@@ -98,14 +100,14 @@ pub(crate) enum CliError {
     #[error("execution {id} has no rejected items")]
     NothingRejected {
         /// The execution.
-        id: JobExecutionId,
+        id: u64,
     },
     /// A second Ctrl-C interrupted the run.
     #[error("interrupted before execution {0} had stopped")]
-    Interrupted(JobExecutionId),
+    Interrupted(u64),
     /// The store did not answer while a run had to end.
     #[error("the store does not answer, so that execution {0} could not be stopped or paused")]
-    StoreSilent(JobExecutionId),
+    StoreSilent(u64),
     /// The answer cannot be written.
     #[error("standard output cannot be written")]
     Output(#[source] io::Error),
@@ -115,6 +117,14 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
+    /// The error as a problem document, if it is one of the library.
+    pub(crate) fn problem(&self) -> Option<Cow<'_, Problem>> {
+        match self {
+            Self::Stepbox(error) => Some(Cow::Owned(Problem::of(error))),
+            _ => None,
+        }
+    }
+
     /// The stable code, a heading in `docs/errors.md`.
     pub(crate) fn code(&self) -> &'static str {
         match self {
@@ -143,7 +153,7 @@ impl CliError {
     /// The next action; `None` if there is none.
     pub(crate) fn help(&self) -> Option<String> {
         match self {
-            Self::Stepbox(error) => next_action::of_error(error),
+            Self::Stepbox(error) => next_action::of_problem(&Problem::of(error)),
             Self::FileUnreadable { .. } => Some("check the path; it must be a file you may read".to_owned()),
             Self::ParametersMalformed { help, .. } => Some(help.clone()).filter(|help| !help.is_empty()),
             Self::Config(error) => error.help(),

@@ -3,28 +3,25 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
+use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::status::BatchStatus;
-use stepbox::batch::execution::{ExecutionFilter, ExecutionSummary, StopRequest, Warning};
-use stepbox::batch::name::{InstanceCode, JobExecutionId, StepName};
-use stepbox::batch::ports::RepositoryError;
+use stepbox::batch::name::InstanceCode;
 use stepbox::batch::visible::Visible;
-use stepbox::{
-    Error, LogLine, NotRemoved, Published, Purge, Purged, Reimport, RestartOptions, Tenant, open_regular,
-};
-use stepbox_api::execution::{self, Execution};
+use stepbox::{Error, Purge, RestartOptions, open_regular};
+use stepbox_api::execution::{Execution, NotRemoved, Remains, Warning};
 use stepbox_api::exit_code::ExitCode;
-use stepbox_api::queue;
 
 use crate::args::{Executions, RestartChanges, RunManner, SkipLimit};
 use crate::error::CliError;
 use crate::follow::follow;
 use crate::output::Format;
-use crate::output::execution::{details, status};
+use crate::output::execution::{details, status, took};
 use crate::output::list;
 use crate::output::progress::{ProgressDisplay, log_line};
 use crate::output::table::{Column, Table, pairs};
-use crate::output::words::{beginning, between, counted, number};
+use crate::output::words::{beginning, counted, number};
 use crate::output::{Answer, ask, rejected as rejected_items, talk};
+use crate::site::{Found, Site};
 
 /// How many characters of a warning's item a line of text shows. JSON has the whole item.
 const ITEM_CHARACTERS_SHOWN: usize = 120;
@@ -32,43 +29,43 @@ const ITEM_CHARACTERS_SHOWN: usize = 120;
 /// How many characters of each column of a damaged execution a line of text shows. JSON has the whole column.
 const REMAINS_CHARACTERS_SHOWN: usize = 200;
 
-pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answer, CliError> {
+pub(crate) async fn carry_out(site: &Site, verb: Executions) -> Result<Answer, CliError> {
     match verb {
         Executions::List { instance, status, limit, format } => {
             let instance = instance_code(instance)?;
             let filter = ExecutionFilter { instance, status, limit, ..ExecutionFilter::default() };
-            list(tenant, &filter, format.format).await
+            list(site, filter, format.format).await
         }
-        Executions::Show { id, format } => show(tenant, JobExecutionId(id), format.format).await,
+        Executions::Show { id, format } => show(site, id, format.format).await,
         Executions::Log { id, format } => {
-            let log = tenant.log(JobExecutionId(id)).await?;
+            let log = site.log(id).await?;
             if log.is_empty() {
                 talk(format!("execution {id} has no log"));
             }
-            let text = || log.iter().map(|line: &LogLine| log_line(line)).collect();
-            Ok(Answer::new(format.format, text, || {
-                log.iter().map(execution::LogLine::of).collect::<Vec<_>>()
-            }))
+            Ok(Answer::new(format.format, || log.iter().map(log_line).collect(), || &log))
         }
-        Executions::Warnings { id, format } => warnings(tenant, JobExecutionId(id), format.format).await,
-        Executions::Stop { id } => stop(tenant, JobExecutionId(id)).await,
+        Executions::Warnings { id, format } => warnings(site, id, format.format).await,
+        Executions::Stop { id } => stop(site, id).await,
         Executions::Restart { id, changes, publish: true, manner } => {
-            let id = tenant.publish_restart(JobExecutionId(id), &options(&changes)).await?;
-            let view = || queue::Published::of(Published::Queued(id));
-            Ok(Answer::new(manner.format.format, || Visible::line(id), view))
+            let published = site.publish_restart(id, &options(&changes)).await?;
+            Ok(Answer::new(manner.format.format, || Visible::line(published.id), || &published))
         }
         Executions::Restart { id, changes, publish: false, manner } => {
-            restart(tenant, JobExecutionId(id), &changes, &manner).await
+            let display = ProgressDisplay::new(manner.verbose);
+            let run = site.restart(id, options(&changes), display.log()).await?;
+            follow(site, run, display, &manner).await
         }
-        Executions::Resume { id, manner } => resume(tenant, JobExecutionId(id), &manner).await,
-        Executions::Rejected { id, step } => rejected(tenant, JobExecutionId(id), step).await,
-        Executions::Reimport { id, file, step, manner } => {
-            reimport(tenant, JobExecutionId(id), &file, step, &manner).await
+        Executions::Resume { id, manner } => {
+            let display = ProgressDisplay::new(manner.verbose);
+            let run = site.resume(id, display.log()).await?;
+            follow(site, run, display, &manner).await
         }
+        Executions::Rejected { id, step } => rejected(site, id, step).await,
+        Executions::Reimport { id, file, step, manner } => reimport(site, id, &file, step, &manner).await,
         Executions::Abandon { id } => {
-            let not_removed = tenant.abandon_execution(JobExecutionId(id)).await?;
+            let abandoned = site.abandon_execution(id).await?;
             talk(format!("execution {id} is given up"));
-            not_removed.iter().for_each(|left| talk(cannot_remove(left)));
+            abandoned.not_removed.iter().for_each(|left| talk(cannot_remove(left)));
             Ok(Answer::nothing())
         }
         Executions::Purge { older_than_days, status, instance, yes, format } => {
@@ -76,11 +73,10 @@ pub(crate) async fn carry_out(tenant: &Tenant, verb: Executions) -> Result<Answe
             if !yes {
                 confirm(&purge)?;
             }
-            let purged = tenant.purge_executions(purge).await?;
-            let Purged { executions, not_removed } = purged;
-            talk(format!("deleted {}", counted(executions.len() as u64, "execution")));
-            not_removed.iter().for_each(|left| talk(cannot_remove(left)));
-            Ok(Answer::new(format.format, Visible::default, || execution::Purged::of(&executions)))
+            let purged = site.purge_executions(purge).await?;
+            talk(format!("deleted {}", counted(purged.purged.len() as u64, "execution")));
+            purged.not_removed.iter().for_each(|left| talk(cannot_remove(left)));
+            Ok(Answer::new(format.format, Visible::default, || &purged))
         }
     }
 }
@@ -100,24 +96,20 @@ fn instance_code(code: Option<String>) -> Result<Option<InstanceCode>, CliError>
     code.map_err(|error| Error::from(error).into())
 }
 
-async fn list(tenant: &Tenant, filter: &ExecutionFilter, format: Format) -> Result<Answer, CliError> {
-    let page = async |before: Option<u64>, limit| {
-        let before = before.map(JobExecutionId);
-        tenant.executions(&ExecutionFilter { before, limit, ..filter.clone() }).await
-    };
-    let number = |execution: &ExecutionSummary| execution.id.0;
-    let written = list::write(format, filter.limit, None, page, number, table, Execution::listed).await?;
+async fn list(site: &Site, filter: ExecutionFilter, format: Format) -> Result<Answer, CliError> {
+    let (limit, is_narrow) = (filter.limit, filter.instance.is_some() || filter.status.is_some());
+    let mut executions = site.executions(filter);
+    let written = list::write(format, limit, async |rows| executions.next(rows).await, table).await?;
     if written.rows == 0 {
-        let is_narrow = filter.instance.is_some() || filter.status.is_some();
         talk(if is_narrow { "there are no such executions" } else { "there are no executions yet" });
     }
-    if filter.limit > 0 && written.rows == filter.limit {
+    if limit > 0 && written.rows == limit {
         talk("these are the newest; `--limit 0` shows all");
     }
     Ok(Answer::nothing())
 }
 
-fn table(executions: &[&ExecutionSummary]) -> Table {
+fn table(executions: &[&Execution]) -> Table {
     let columns = [
         Column::Right("id"),
         Column::Left("instance"),
@@ -128,71 +120,55 @@ fn table(executions: &[&ExecutionSummary]) -> Table {
         Column::Left("took"),
     ];
     Table::of(columns, executions, |execution| {
-        let warnings: u64 = execution.steps.iter().map(|step| step.warning_count).sum();
         [
             execution.id.to_string(),
-            execution.instance.to_string(),
-            execution.job.name.to_string(),
-            status(
-                execution.status,
-                execution.worker.is_some(),
-                execution.stop_requested,
-                execution.set_aside.is_some(),
-            ),
-            number(warnings),
-            execution.created_at.to_string(),
-            between(execution.started_at, execution.ended_at),
+            execution.instance.clone(),
+            execution.job.clone(),
+            status(execution),
+            number(execution.warning_count),
+            execution.created_at.clone(),
+            took(execution),
         ]
     })
 }
 
-async fn show(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Answer, CliError> {
-    let execution = match tenant.execution(id).await {
-        Err(Error::Repository(RepositoryError::Corrupt { .. })) => {
-            return show_remains(tenant, id, format).await;
+async fn show(site: &Site, id: u64, format: Format) -> Result<Answer, CliError> {
+    match site.find_execution(id).await? {
+        Found::Whole { execution, damage } => {
+            damage.into_iter().for_each(talk);
+            Ok(Answer::new(format, || details(&execution), || &execution))
         }
-        found => found?,
-    };
-    let entry = match tenant.queue_entry(id).await {
-        Err(Error::Repository(error @ RepositoryError::Corrupt { .. })) => {
-            talk(error);
-            None
+        Found::Damaged(remains) => {
+            talk(format!("execution {id} is damaged; this is what is left of it"));
+            let answer = Answer::new(format, || show_remains(&remains), || &remains);
+            Ok(answer.with_exit_code(ExitCode::StoreUnavailable))
         }
-        entry => entry?,
-    };
-    let view = || Execution::of(&execution).with_queue(entry.as_ref());
-    Ok(Answer::new(format, || details(&execution, entry.as_ref()), view))
+    }
 }
 
-/// Shows the damaged and the readable columns of an execution.
-async fn show_remains(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Answer, CliError> {
-    let remains = tenant.remains(id).await?;
-    talk(format!("execution {id} is damaged; this is what is left of it"));
-    let text = || {
-        let shown = |text: &String| beginning(text, REMAINS_CHARACTERS_SHOWN);
-        let damage = remains.damage.iter().map(|damage| ("damaged", damage.clone()));
-        pairs(damage.chain(remains.fields.iter().map(|(name, text)| (name.as_str(), shown(text)))))
-    };
-    let answer = Answer::new(format, text, || execution::Remains::of(id, &remains));
-    Ok(answer.with_exit_code(ExitCode::StoreUnavailable))
+/// The damaged and the readable columns of an execution.
+fn show_remains(Remains { damaged, fields, .. }: &Remains) -> Visible {
+    let shown = |text: &String| beginning(text, REMAINS_CHARACTERS_SHOWN);
+    let damage = damaged.iter().map(|damage| ("damaged", damage.clone()));
+    pairs(damage.chain(fields.iter().map(|(name, text)| (name.as_str(), shown(text)))))
 }
 
-async fn warnings(tenant: &Tenant, id: JobExecutionId, format: Format) -> Result<Answer, CliError> {
-    let warnings = tenant.warnings(id).await?;
-    let counted_in_all: u64 = match tenant.execution(id).await {
-        Err(Error::Repository(RepositoryError::Corrupt { .. })) => 0,
-        execution => execution?.steps.iter().map(|step| step.warning_count).sum(),
+async fn warnings(site: &Site, id: u64, format: Format) -> Result<Answer, CliError> {
+    let warnings = site.warnings(id).await?;
+    let counted_in_all = match site.find_execution(id).await? {
+        Found::Whole { execution, .. } => execution.warning_count,
+        Found::Damaged(_) => 0,
     };
-    if counted_in_all > warnings.rows() as u64 {
-        let (stored, all) = (number(warnings.rows() as u64), number(counted_in_all));
+    if counted_in_all > warnings.len() as u64 {
+        let (stored, all) = (number(warnings.len() as u64), number(counted_in_all));
         talk(format!("{stored} of {all} warnings were stored; the others were only counted"));
-    } else if warnings.rows() == 0 {
+    } else if warnings.is_empty() {
         talk(format!("execution {id} has no warnings"));
     }
-    Ok(list::answer(format, &warnings, warning_table, execution::Warning::of))
+    Ok(list::answer(format, &warnings, warning_table))
 }
 
-fn warning_table(warnings: &[Warning]) -> Table {
+fn warning_table(warnings: &[&Warning]) -> Table {
     let columns = [
         Column::Left("step"),
         Column::Left("place"),
@@ -202,7 +178,7 @@ fn warning_table(warnings: &[Warning]) -> Table {
     ];
     Table::of(columns, warnings, |warning| {
         [
-            warning.step.to_string(),
+            warning.step.clone(),
             warning.place.clone(),
             warning.code.clone(),
             warning.reason.clone(),
@@ -211,24 +187,12 @@ fn warning_table(warnings: &[Warning]) -> Table {
     })
 }
 
-async fn stop(tenant: &Tenant, id: JobExecutionId) -> Result<Answer, CliError> {
-    match tenant.stop_execution(id).await? {
-        StopRequest::Requested => talk(format!("execution {id} was asked to stop")),
-        StopRequest::StoppedAtOnce => talk(format!("execution {id} is {}", BatchStatus::Stopped)),
+async fn stop(site: &Site, id: u64) -> Result<Answer, CliError> {
+    match site.stop_execution(id).await?.is_stopped {
+        false => talk(format!("execution {id} was asked to stop")),
+        true => talk(format!("execution {id} is {}", BatchStatus::Stopped)),
     }
     Ok(Answer::nothing())
-}
-
-async fn restart(
-    tenant: &Tenant,
-    id: JobExecutionId,
-    changes: &RestartChanges,
-    manner: &RunManner,
-) -> Result<Answer, CliError> {
-    let display = ProgressDisplay::new(manner.verbose);
-    let options = RestartOptions { log: display.log_listener(), ..options(changes) };
-    let running = tenant.restart_execution(id, options).await?;
-    follow(tenant, running, display, manner).await
 }
 
 fn options(changes: &RestartChanges) -> RestartOptions {
@@ -237,57 +201,44 @@ fn options(changes: &RestartChanges) -> RestartOptions {
     RestartOptions { newest_components, newest_job, skip_limit, anew, log: None }
 }
 
-async fn resume(tenant: &Tenant, id: JobExecutionId, manner: &RunManner) -> Result<Answer, CliError> {
-    let display = ProgressDisplay::new(manner.verbose);
-    let running = tenant.resume_execution(id, display.log_listener()).await?;
-    follow(tenant, running, display, manner).await
-}
-
 /// Copies a file of rejected items to standard output; it may be larger than memory.
-async fn rejected(tenant: &Tenant, id: JobExecutionId, step: Option<String>) -> Result<Answer, CliError> {
-    let mut files = tenant.rejected_items(id).await?;
+async fn rejected(site: &Site, id: u64, step: Option<String>) -> Result<Answer, CliError> {
+    let mut steps = site.steps_with_rejected_items(id).await?;
     if let Some(step) = &step {
-        files.retain(|(name, _)| name.as_str() == step);
+        steps.retain(|name| name == step);
     }
-    match files.as_slice() {
+    match steps.as_slice() {
         [] => talk(format!("execution {id} has no rejected items{}", of_step(step.as_deref()))),
-        [(_, path)] => rejected_items::copy(path)?,
-        several => {
-            let steps = several.iter().map(|(name, _)| name.to_string()).collect();
-            return Err(CliError::StepNeeded { id, steps });
-        }
+        [step] => rejected_items::copy(site.rejected_items(id, step).await?).await?,
+        _ => return Err(CliError::StepNeeded { id, steps }),
     }
     Ok(Answer::nothing())
 }
 
 /// Lets the step that rejected items read a file with the corrected ones.
 async fn reimport(
-    tenant: &Tenant,
-    id: JobExecutionId,
+    site: &Site,
+    id: u64,
     file: &Path,
     step: Option<String>,
     manner: &RunManner,
 ) -> Result<Answer, CliError> {
     let step = match step {
-        Some(step) => StepName::new(step).map_err(Error::from)?,
-        None => match tenant.rejected_items(id).await?.as_slice() {
-            [] => return Err(CliError::NothingRejected { id }),
-            [(step, _)] => step.clone(),
-            several => {
-                let steps = several.iter().map(|(name, _)| name.to_string()).collect();
-                return Err(CliError::StepNeeded { id, steps });
+        Some(step) => step,
+        None => {
+            let steps = site.steps_with_rejected_items(id).await?;
+            match steps.as_slice() {
+                [] => return Err(CliError::NothingRejected { id }),
+                [step] => step.clone(),
+                _ => return Err(CliError::StepNeeded { id, steps }),
             }
-        },
+        }
     };
     // Checked here, since the step would look from another folder, and its error would say less.
     open_regular(file).map_err(CliError::unreadable(file))?;
-    let path = std::path::absolute(file).map_err(CliError::unreadable(file))?;
-    let file =
-        path.to_str().ok_or_else(|| CliError::unreadable(file)(io::ErrorKind::InvalidFilename.into()))?;
     let display = ProgressDisplay::new(manner.verbose);
-    let reimport = Reimport { step, file: file.to_owned(), log: display.log_listener() };
-    let running = tenant.reimport(id, reimport).await?;
-    follow(tenant, running, display, manner).await
+    let run = site.reimport(id, &step, file, display.log()).await?;
+    follow(site, run, display, manner).await
 }
 
 fn of_step(step: Option<&str>) -> String {

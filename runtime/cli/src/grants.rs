@@ -1,13 +1,13 @@
 //! What a connector's steps ask for, and what the policy leaves of it, as a table.
 
-use stepbox::AskedGrant;
 use stepbox::batch::visible::Visible;
 use stepbox::config::POLICY_FILE;
+use stepbox_api::connector::Grant;
 
 use crate::output::table::{Column, Table};
 
 /// A table of all grants; nothing if no step asks for any.
-pub(crate) fn table(grants: &[AskedGrant]) -> Visible {
+pub(crate) fn table(grants: &[Grant]) -> Visible {
     if grants.is_empty() {
         return Visible::default();
     }

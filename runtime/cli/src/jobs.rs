@@ -1,10 +1,12 @@
 //! `stepbox jobs`: definitions, their parameters and steps.
 
 use serde_json::Value;
-use stepbox::Tenant;
-use stepbox::batch::job::{Branch, Element, Job, Step, StepKind};
-use stepbox::batch::limits::{LIMITS, Limit, LimitOverrides, LimitUnit};
+use stepbox::batch::limits::{LIMITS, Limit, LimitUnit};
 use stepbox::batch::visible::Visible;
+use stepbox_api::connector::short;
+use stepbox_api::job::Job;
+use stepbox_api::step::{Element, Limits, Step, StepKind};
+use stepbox_api::step_settings::Branch;
 
 use crate::args::{FormatArg, Jobs};
 use crate::error::CliError;
@@ -13,34 +15,32 @@ use crate::output::list;
 use crate::output::settings;
 use crate::output::table::{Column, Table, pairs};
 use crate::output::words::{bytes, duration, number};
+use crate::site::Site;
 
-pub(crate) async fn carry_out(tenant: &Tenant, verb: Jobs) -> Result<Answer, CliError> {
+pub(crate) async fn carry_out(site: &Site, verb: Jobs) -> Result<Answer, CliError> {
     match verb {
-        Jobs::List(FormatArg { format }) => {
-            let jobs = tenant.jobs().await?;
-            Ok(list::answer(format, &jobs, table, stepbox_api::job::Job::of))
-        }
+        Jobs::List(FormatArg { format }) => Ok(list::answer(format, &site.jobs().await?, table)),
         Jobs::Show { name, format } => {
-            let job = tenant.job(&name).await?;
-            Ok(Answer::new(format.format, || show(&job), || stepbox_api::job::Job::of(&job)))
+            let job = site.job(&name).await?;
+            Ok(Answer::new(format.format, || show(&job), || &job))
         }
     }
 }
 
 /// Jobs, one in each line.
-pub(crate) fn table(jobs: &[Job]) -> Table {
+fn table(jobs: &[&Job]) -> Table {
     let columns =
         [Column::Left("type"), Column::Left("job"), Column::Left("connector"), Column::Left("label")];
     Table::of(columns, jobs, |job| {
-        [job.job_type.clone(), job.name.to_string(), job.connector.to_string(), job.label.clone()]
+        [job.r#type.clone(), job.name.clone(), job.connector.clone(), job.label.clone()]
     })
 }
 
 fn show(job: &Job) -> Visible {
     let facts = [
-        ("job", job.name.to_string()),
-        ("connector", job.connector.to_string()),
-        ("type", job.job_type.clone()),
+        ("job", job.name.clone()),
+        ("connector", job.connector.clone()),
+        ("type", job.r#type.clone()),
         ("label", job.label.clone()),
         ("stoppable", yes_or_no(job.stoppable)),
         (
@@ -135,7 +135,7 @@ pub(crate) fn steps(job: &Job) -> Visible {
 
 /// The place of a step in a split. Branches are counted from 1, for people.
 fn place(step: &Step) -> String {
-    match &step.flow.branch {
+    match &step.branch {
         Some(Branch { split, number }) => format!(", branch {} of the split `{split}`", number + 1),
         None => String::new(),
     }
@@ -145,7 +145,7 @@ fn step_facts(step: &Step) -> Visible {
     let mut facts = Vec::new();
     match &step.kind {
         StepKind::Item { reader, processors, writer, settings } => {
-            let chunk = settings.chunk;
+            let chunk = &settings.chunk;
             facts.push(("reader", element(reader)));
             facts.extend(processors.iter().map(|processor| ("processor", element(processor))));
             facts.push(("writer", element(writer)));
@@ -161,25 +161,23 @@ fn step_facts(step: &Step) -> Visible {
     grants.extend(step.grants.files.iter().map(|(name, grant)| format!("files: {name}: {grant}")));
     let grants = if grants.is_empty() { "none".to_owned() } else { grants.join("\n") };
     facts.push(("grants", grants));
-    let secrets: Vec<_> = step.secrets().into_iter().collect();
-    if !secrets.is_empty() {
-        facts.push(("secrets", secrets.join("\n")));
+    if !step.secrets.is_empty() {
+        facts.push(("secrets", step.secrets.join("\n")));
     }
     facts.extend(limits(&step.limits).map(|limits| ("limits", limits)));
     pairs(facts)
 }
 
-fn element(element: &Element) -> String {
-    use stepbox::batch::job::ElementSource::{Component, Native};
-    match &element.source {
-        Native(name) => format!("{name} (native)"),
-        Component(component) => format!("{} (component {})", component.name, component.digest.short()),
+fn element(Element { name, digest, .. }: &Element) -> String {
+    match digest {
+        None => format!("{name} (native)"),
+        Some(digest) => format!("{name} (component {})", short(digest)),
     }
 }
 
-fn limits(limits: &LimitOverrides) -> Option<String> {
+fn limits(limits: &Limits) -> Option<String> {
     let line = |limit: &Limit| {
-        let max = limit.of(limits)?;
+        let max = limits.get(limit.name)?;
         Some(match limit.unit {
             LimitUnit::Bytes => format!("{}: {max} ({})", limit.name, bytes(max)),
             LimitUnit::Milliseconds => format!("{}: {max} ({})", limit.name, duration(max)),

@@ -26,6 +26,7 @@ mod pull;
 mod report;
 mod run;
 mod signature;
+mod site;
 mod steps;
 mod store;
 mod worker;
@@ -40,6 +41,7 @@ use clap::builder::StyledStr;
 use error::CliError;
 use installation::Location;
 use output::Answer;
+use site::Site;
 use stepbox::LEASE_MS;
 use stepbox::batch::visible::{Visible, on_one_line};
 use stepbox::config::Served;
@@ -130,16 +132,17 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
     let stepbox = installation::open(&location, &served, LEASE_MS, tells).await?.stepbox;
     let tenant = installation::tenant(&stepbox, &tenant, user.as_deref())?;
     installation::refuse_unknown(&tenant, beginning).await?;
+    let site = Site::here(stepbox, tenant);
     match noun {
-        Noun::Connectors(verb) => connectors::carry_out(&tenant, verb).await,
-        Noun::Steps(verb) => steps::carry_out(&tenant, verb).await,
-        Noun::Jobs(verb) => jobs::carry_out(&tenant, verb).await,
-        Noun::Instances(verb) => instances::carry_out(&tenant, verb).await,
-        Noun::Run(run) => run::carry_out(&tenant, run).await,
-        Noun::Publish(publish) => publish::carry_out(&tenant, publish).await,
-        Noun::Workers(verb) => workers::carry_out(&stepbox, verb).await,
-        Noun::Executions(verb) => executions::carry_out(&tenant, verb).await,
-        Noun::Audit(verb) => audit::carry_out(&tenant, verb).await,
+        Noun::Connectors(verb) => connectors::carry_out(&site, verb).await,
+        Noun::Steps(verb) => steps::carry_out(&site, verb).await,
+        Noun::Jobs(verb) => jobs::carry_out(&site, verb).await,
+        Noun::Instances(verb) => instances::carry_out(&site, verb).await,
+        Noun::Run(run) => run::carry_out(&site, run).await,
+        Noun::Publish(publish) => publish::carry_out(&site, publish).await,
+        Noun::Workers(verb) => workers::carry_out(&site, verb).await,
+        Noun::Executions(verb) => executions::carry_out(&site, verb).await,
+        Noun::Audit(verb) => audit::carry_out(&site, verb).await,
         Noun::Worker(_) | Noun::Store(_) | Noun::Policy(_) | Noun::Completions { .. } => {
             unreachable!("answered above")
         }

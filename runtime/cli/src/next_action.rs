@@ -1,21 +1,20 @@
 //! Next actions in the words of the command line: commands, options, and keys of the policy file.
 //!
-//! The library describes an error in words for every program, and returns what helps as a [`Remedy`]. This file has
-//! the wording of each remedy, and the next actions that only the command line knows.
+//! A problem is described in words for every program, and says what helps as a [`Remedy`]. This file has the wording
+//! of each remedy, and the next actions that only the command line knows.
 
-use stepbox::Error;
-use stepbox::batch::execution::Failure;
-use stepbox::batch::name::NameError;
-use stepbox::batch::ports::RepositoryError;
-use stepbox::batch::remedy::{Listed, Remedy};
 use stepbox::config::POLICY_FILE;
-use stepbox::connector_file::ConnectorFileError;
+use stepbox_api::execution::Failure;
+use stepbox_api::problem::{CONNECTOR_FILE, OtherMistake, Problem};
+use stepbox_api::remedy::Remedy;
 
-/// The next action after an error of the library; `None` if there is none.
-pub(crate) fn of_error(error: &Error) -> Option<String> {
-    match error {
-        Error::ConnectorFile(mistake) => Some(of_mistake(mistake)),
-        error => joined(error.help().or_else(|| own(error)), &error.remedies()),
+/// The next action after a problem; `None` if there is none.
+pub(crate) fn of_problem(problem: &Problem) -> Option<String> {
+    let is_of_file = problem.subject.as_ref().is_some_and(|subject| subject.kind == CONNECTOR_FILE);
+    match is_of_file {
+        true => joined(problem.help.clone(), &problem.remedies)
+            .or_else(|| Some(of_connector_file(&problem.code).to_owned())),
+        false => joined(problem.help.clone().or_else(|| own(problem)), &problem.remedies),
     }
 }
 
@@ -24,9 +23,15 @@ pub(crate) fn of_failure(failure: &Failure) -> Option<String> {
     joined(Some(failure.help.clone()), &failure.remedies)
 }
 
-/// The next action after one mistake in a connector file.
-pub(crate) fn of_mistake(mistake: &ConnectorFileError) -> String {
-    let by_code = match mistake.code {
+/// The next action after a further mistake in a connector file.
+pub(crate) fn of_mistake(mistake: &OtherMistake) -> String {
+    joined(mistake.help.clone(), &mistake.remedies)
+        .unwrap_or_else(|| of_connector_file(&mistake.code).to_owned())
+}
+
+/// The next action after a mistake in a connector file that says none itself.
+fn of_connector_file(code: &str) -> &'static str {
+    match code {
         "bad-schema" => "`stepbox jobs show csv_export --format json` shows a schema that works",
         "bad-name" => "write letters, digits and `_`",
         "component-wrong-role" => {
@@ -35,31 +40,26 @@ pub(crate) fn of_mistake(mistake: &ConnectorFileError) -> String {
         "bad-component-path" => "give the path of a file below that folder",
         "connector-file-unreadable" => "a connector is a folder with a file `connector.yaml`",
         _ => "examples/csv-notify/connector.yaml is a file that works",
-    };
-    joined(Some(mistake.help.clone()), &mistake.remedies).unwrap_or_else(|| by_code.to_owned())
+    }
 }
 
 /// A next action that only the command line knows.
-fn own(error: &Error) -> Option<String> {
-    let action = match error {
-        Error::Repository(RepositoryError::AlreadyExists { kind: "instance", name }) => {
+fn own(problem: &Problem) -> Option<String> {
+    let subject = problem.subject.as_ref();
+    let (kind, name) = subject.map_or(("", ""), |subject| (subject.kind.as_str(), subject.name.as_str()));
+    let action = match (problem.code.as_str(), kind) {
+        ("already-exists", "instance") => {
             format!("choose another code, or change that one with `stepbox instances edit {name}`")
         }
-        Error::Repository(RepositoryError::AlreadyExists { kind, .. }) => {
+        ("already-exists", kind) if !kind.is_empty() => {
             format!("choose another name for the {kind}; `stepbox jobs list` shows those that are taken")
         }
-        Error::Repository(RepositoryError::InUse { kind, .. }) => match *kind {
-            "connector" => "delete its instances first: `stepbox instances delete`".to_owned(),
-            "component" => "remove what uses it first".to_owned(),
-            _ => "wait until that has ended, or stop it: `stepbox executions stop`".to_owned(),
-        },
-        Error::Repository(RepositoryError::Corrupt { .. }) => "put back a copy of the data folder".to_owned(),
-        Error::Violations { .. } => "`stepbox jobs show` shows the parameters of a job".to_owned(),
-        Error::Name(NameError::Empty { .. }) => "give it one, such as `my_export`".to_owned(),
-        Error::Name(NameError::TooLong { .. }) => "choose a shorter one".to_owned(),
-        Error::Name(NameError::BadCharacter { text, .. }) => format!("`{}` would do", allowed(text)),
-        Error::BadLabel => "write a text for people, or leave it out".to_owned(),
-        Error::BreaksInstances { .. } => {
+        ("in-use", "connector") => "delete its instances first: `stepbox instances delete`".to_owned(),
+        ("in-use", "component") => "remove what uses it first".to_owned(),
+        ("in-use", _) => "wait until that has ended, or stop it: `stepbox executions stop`".to_owned(),
+        ("store-corrupt", _) => "put back a copy of the data folder".to_owned(),
+        ("parameters-invalid", _) => "`stepbox jobs show` shows the parameters of a job".to_owned(),
+        ("instances-would-break", _) => {
             "add `--force` to install it all the same, and then change or delete these instances".to_owned()
         }
         _ => return None,
@@ -67,15 +67,11 @@ fn own(error: &Error) -> Option<String> {
     Some(action)
 }
 
-/// A name with `_` for each character that no name may have.
-fn allowed(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-}
-
 /// The help and the remedies in one sentence; `None` if there is neither.
 fn joined(help: Option<String>, remedies: &[Remedy]) -> Option<String> {
     let mut text = help.unwrap_or_default();
     for remedy in remedies {
+        let Some(words) = in_words(remedy) else { continue };
         let link = match remedy {
             _ if text.is_empty() => "",
             _ if text.ends_with('?') => " If not, ",
@@ -83,7 +79,7 @@ fn joined(help: Option<String>, remedies: &[Remedy]) -> Option<String> {
             _ => "; ",
         };
         text.push_str(link);
-        text.push_str(&in_words(remedy));
+        text.push_str(&words);
     }
     (!text.is_empty()).then_some(text)
 }
@@ -101,9 +97,10 @@ fn is_another_way(remedy: &Remedy) -> bool {
     )
 }
 
-fn in_words(remedy: &Remedy) -> String {
-    match remedy {
-        Remedy::List { what } => listed(*what).to_owned(),
+/// A remedy in words; `None` for one of a newer version.
+fn in_words(remedy: &Remedy) -> Option<String> {
+    Some(match remedy {
+        Remedy::List { what } => listed(what)?.to_owned(),
         Remedy::ShowConnector { connector } => {
             format!("`stepbox connectors show {connector}` shows the connector's jobs")
         }
@@ -128,29 +125,30 @@ fn in_words(remedy: &Remedy) -> String {
         Remedy::MigrateStore => {
             "`stepbox store migrate` brings it up to date, once for all workers".to_owned()
         }
-        policy => format!("let the operator {}", change_of_policy(policy)),
-    }
+        policy => format!("let the operator {}", change_of_policy(policy)?),
+    })
 }
 
-fn listed(what: Listed) -> &'static str {
-    match what {
-        Listed::Connectors => "`stepbox connectors list` shows all of them",
-        Listed::Jobs => "`stepbox jobs list` shows all of them",
-        Listed::Components => "`stepbox steps list` shows all of them",
-        Listed::Instances => "`stepbox instances list` shows all of them",
-        Listed::Executions => "`stepbox executions list` shows all of them",
-        Listed::Workers => "`stepbox workers list` shows whether there are any",
-    }
+fn listed(what: &str) -> Option<&'static str> {
+    Some(match what {
+        "connectors" => "`stepbox connectors list` shows all of them",
+        "jobs" => "`stepbox jobs list` shows all of them",
+        "components" => "`stepbox steps list` shows all of them",
+        "instances" => "`stepbox instances list` shows all of them",
+        "executions" => "`stepbox executions list` shows all of them",
+        "workers" => "`stepbox workers list` shows whether there are any",
+        _ => return None,
+    })
 }
 
-/// The change of the policy file that the operator makes; empty for a remedy that does not change the policy.
-fn change_of_policy(remedy: &Remedy) -> String {
-    match remedy {
+/// The change of the policy file that the operator makes; `None` for a remedy that does not change the policy.
+fn change_of_policy(remedy: &Remedy) -> Option<String> {
+    Some(match remedy {
         Remedy::AllowRequests { list, value } => {
-            format!("add `{value}` to `http: {{ {}: [ … ] }}` in `{POLICY_FILE}`", list.as_str())
+            format!("add `{value}` to `http: {{ {list}: [ … ] }}` in `{POLICY_FILE}`")
         }
         Remedy::OpenNetwork { network } => {
-            format!("open them with `network: {{ {}: true }}` in `{POLICY_FILE}`", network.as_str())
+            format!("open them with `network: {{ {network}: true }}` in `{POLICY_FILE}`")
         }
         Remedy::AllowSecret { secret, host } => {
             format!("add `{host}` to `secrets: {{ {secret}: {{ hosts: [ … ] }} }}` in `{POLICY_FILE}`")
@@ -168,25 +166,24 @@ fn change_of_policy(remedy: &Remedy) -> String {
             format!("raise `components: {{ compile: {{ {limit}: … }} }}` in `{POLICY_FILE}`")
         }
         Remedy::AllowUploads => format!("take `components: {{ upload: false }}` out of `{POLICY_FILE}`"),
-        _ => String::new(),
-    }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use stepbox::batch::name::JobExecutionId;
-
     use super::*;
 
     #[test]
     fn puts_help_and_remedies_in_one_sentence() {
         let quota = || Remedy::RaiseQuota { quota: "queued_max".to_owned() };
-        let workers = || Remedy::List { what: Listed::Workers };
+        let workers = || Remedy::List { what: "workers".to_owned() };
         let secret = || Remedy::AddSecret { secret: "t".to_owned() };
-        let restart = || Remedy::RestartExecution { execution: JobExecutionId(7) };
-        let rows: [(&str, Vec<Remedy>, Option<&str>); 7] = [
+        let restart = || Remedy::RestartExecution { execution: 7 };
+        let rows: [(&str, Vec<Remedy>, Option<&str>); 8] = [
             ("", vec![], None),
             ("wait", vec![], Some("wait")),
+            ("wait", vec![Remedy::Unknown], Some("wait")),
             ("", vec![restart()], Some("`stepbox executions restart 7` continues from its last checkpoint")),
             (
                 "wait",

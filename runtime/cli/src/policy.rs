@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use stepbox::batch::limits::{LIMITS, Limit, LimitOverrides, LimitUnit};
+use stepbox::batch::limits::{LIMITS, Limit, LimitUnit};
 use stepbox::batch::name::TenantId;
-use stepbox::config::{CheckedFile, PolicyFiles, TenantConfig};
-use stepbox::{ComponentsPolicy, FilesPolicy, Policy, Quotas, SigningKey};
+use stepbox::config::PolicyFiles;
 use stepbox_api::exit_code::ExitCode;
-use stepbox_api::policy as api;
+use stepbox_api::policy::{CheckedFile, Components, Policy, Quotas};
+use stepbox_api::step::Limits;
 
 use crate::args::policy::Policy as Verb;
 use crate::error::CliError;
 use crate::output::Answer;
-use crate::output::policy_events::with_help;
 use crate::output::table::pairs;
 use crate::output::words::{bytes, duration, number};
 
@@ -25,71 +24,74 @@ pub(crate) fn carry_out(data_dir: &Path, tenant: &TenantId, verb: Verb) -> Resul
     match verb {
         Verb::Check(format) => {
             let checked = PolicyFiles::check(data_dir, &here)?;
-            let is_right = checked.iter().all(|file| file.config.is_ok());
+            let checked: Vec<_> = checked.iter().map(CheckedFile::of).collect();
+            let is_right = checked.iter().all(|file| file.error.is_none());
             let exit_code = if is_right { ExitCode::Completed } else { ExitCode::BadCommand };
-            let shown = || pairs(checked.iter().map(|file| (file.name.as_str(), judged(file))));
-            let views = || checked.iter().map(api::CheckedFile::of).collect::<Vec<_>>();
-            Ok(Answer::new(format.format, shown, views).with_exit_code(exit_code))
+            let shown = || pairs(checked.iter().map(|file| (file.file.as_str(), judged(file))));
+            Ok(Answer::new(format.format, shown, || &checked).with_exit_code(exit_code))
         }
         Verb::Show(format) => {
             let config = PolicyFiles::read(data_dir, &here)?.tenant(tenant)?;
-            Ok(Answer::new(format.format, || pairs(facts(&config)), || api::Policy::of(tenant, &config)))
+            let policy = Policy::of(tenant, &config);
+            Ok(Answer::new(format.format, || pairs(facts(&policy)), || &policy))
         }
     }
 }
 
 /// Whether a file can be used, and the warnings about it.
 fn judged(file: &CheckedFile) -> String {
-    match &file.config {
-        Ok(TenantConfig { is_suspended, warnings, .. }) => {
-            let state = if *is_suspended { "can be used; suspended" } else { "can be used" };
-            let warnings =
-                warnings.iter().map(|warning| format!("warning: {}; {}", warning.message, warning.help));
-            std::iter::once(state.to_owned()).chain(warnings).collect::<Vec<_>>().join("\n")
-        }
-        Err(error) => format!("error: {}", with_help(error)),
+    if let Some(error) = &file.error {
+        return match &error.help {
+            Some(help) => format!("error: {}; {help}", error.message),
+            None => format!("error: {}", error.message),
+        };
     }
+    let state = if file.suspended { "can be used; suspended" } else { "can be used" };
+    let warnings =
+        file.warnings.iter().map(|warning| format!("warning: {}; {}", warning.message, warning.help));
+    std::iter::once(state.to_owned()).chain(warnings).collect::<Vec<_>>().join("\n")
 }
 
 /// A policy, with its defaults.
-fn facts(TenantConfig { policy, is_suspended, file, .. }: &TenantConfig) -> Vec<(&'static str, String)> {
-    let Policy { files, storages, network, http, secrets, limits, components, quotas } = policy;
-    let is_there = if file.exists() { "" } else { " (not there: the default)" };
-    let mut facts = vec![("file", format!("{}{is_there}", file.display()))];
-    if *is_suspended {
+fn facts(policy: &Policy) -> Vec<(&'static str, String)> {
+    let Policy { file, network, http, folders, limits, quotas, secrets, storages, components, .. } = policy;
+    let is_there = if policy.is_default { " (not there: the default)" } else { "" };
+    let mut facts = vec![("file", format!("{file}{is_there}"))];
+    if policy.suspended {
         facts.push(("suspended", "nothing of the tenant is accepted or begun".to_owned()));
     }
-    let special = [(network.allow_loopback, "loopback"), (network.allow_private, "private networks")];
+    let special = [(network.loopback, "loopback"), (network.private, "private networks")];
     let open = special.iter().filter(|(is_open, _)| *is_open).map(|(_, name)| format!(", {name}"));
     facts.push(("network", format!("public addresses{}", open.collect::<String>())));
-    facts.push((
-        "http",
-        list(
-            http.lists()
-                .into_iter()
-                .filter_map(|(key, values)| Some(format!("{}: {}", key.as_str(), values?.join(", ")))),
-            "all that steps are granted",
-        ),
-    ));
-    facts.push((
-        "files",
-        match files {
-            FilesPolicy::Anywhere { .. } => "as this user".to_owned(),
-            FilesPolicy::Beneath(folders) => {
-                list(folders.iter().map(|folder| folder.display().to_string()), "none")
-            }
-        },
-    ));
+    let lists = [
+        ("hosts", &http.hosts),
+        ("schemes", &http.schemes),
+        ("methods", &http.methods),
+        ("ports", &http.ports),
+    ];
+    let lists =
+        lists.into_iter().filter_map(|(key, values)| Some(format!("{key}: {}", values.as_ref()?.join(", "))));
+    facts.push(("http", list(lists, "all that steps are granted")));
+    let folders = match folders {
+        None => "as this user".to_owned(),
+        Some(folders) => list(folders.iter().cloned(), "none"),
+    };
+    facts.push(("files", folders));
     facts.push(("limits", limited(limits)));
     facts.push(("quotas", quota(quotas)));
-    let usable = secrets
-        .usable()
-        .map(|secret| format!("{}: to {}", secret.name(), secret.hosts().collect::<Vec<_>>().join(", ")));
-    let unusable = secrets.all_unusable().map(|secret| format!("{}: {}", secret.name, secret.problem));
-    facts.push(("secrets", list(usable.chain(unusable), "none")));
-    let usable = storages.usable().map(|storage| format!("{}: {}", storage.name(), storage.address()));
-    let unusable = storages.all_unusable().map(|storage| format!("{}: {}", storage.name, storage.problem));
-    facts.push(("storages", list(usable.chain(unusable), "none")));
+    let secrets = secrets.iter().map(|secret| match &secret.problem {
+        None => {
+            let hosts = secret.hosts.as_deref().unwrap_or_default();
+            format!("{}: to {}", secret.name, hosts.join(", "))
+        }
+        Some(problem) => format!("{}: {problem}", secret.name),
+    });
+    facts.push(("secrets", list(secrets, "none")));
+    let storages = storages.iter().map(|storage| {
+        let told = storage.problem.as_ref().or(storage.address.as_ref());
+        format!("{}: {}", storage.name, told.map_or("", String::as_str))
+    });
+    facts.push(("storages", list(storages, "none")));
     facts.push(("components", allowed(components)));
     facts
 }
@@ -99,9 +101,9 @@ fn list(lines: impl Iterator<Item = String>, nothing: &str) -> String {
     if lines.is_empty() { nothing.to_owned() } else { lines.join("\n") }
 }
 
-fn limited(limits: &LimitOverrides) -> String {
+fn limited(limits: &Limits) -> String {
     let line = |limit: &Limit| {
-        let max = limit.of(limits)?;
+        let max = limits.get(limit.name)?;
         let max = match limit.unit {
             LimitUnit::Bytes => bytes(max),
             LimitUnit::Milliseconds => duration(max),
@@ -113,15 +115,11 @@ fn limited(limits: &LimitOverrides) -> String {
 }
 
 fn quota(quotas: &Quotas) -> String {
-    let processors = match quotas.processors_max {
-        usize::MAX => "all".to_owned(),
-        max => number(max as u64),
-    };
     let all = [
-        ("running_max", number(quotas.running_max as u64)),
+        ("running_max", number(quotas.running_max)),
         ("queued_max", number(quotas.queued_max)),
         ("memory_bytes_max", bytes(quotas.memory_bytes_max)),
-        ("processors_max", processors),
+        ("processors_max", quotas.processors_max.map_or_else(|| "all".to_owned(), number)),
         ("disk_bytes_max", bytes(quotas.disk_bytes_max)),
         ("disk_files_max", number(quotas.disk_files_max)),
         ("http_connections_max", number(quotas.http_connections_max)),
@@ -130,20 +128,18 @@ fn quota(quotas: &Quotas) -> String {
     list(all.into_iter().map(|(name, max)| format!("{name}: {max}")), "")
 }
 
-fn allowed(ComponentsPolicy { upload, signed_by, quota }: &ComponentsPolicy) -> String {
+fn allowed(components: &Components) -> String {
     let mut lines = Vec::new();
-    lines.push(match upload {
+    lines.push(match components.upload {
         true => "new ones may come in".to_owned(),
         false => "no new ones come in".to_owned(),
     });
-    lines.extend(signed_by.as_ref().map(|keys| {
-        format!("signed by {}", keys.iter().map(SigningKey::name).collect::<Vec<_>>().join(" or "))
-    }));
+    lines.extend(components.signed_by.as_ref().map(|keys| format!("signed by {}", keys.join(" or "))));
     lines.push(format!(
         "at most {}, {} each, {} together",
-        number(quota.count_max),
-        bytes(quota.size_bytes_max),
-        bytes(quota.total_bytes_max)
+        number(components.count_max),
+        bytes(components.size_bytes_max),
+        bytes(components.total_bytes_max)
     ));
     lines.join("\n")
 }

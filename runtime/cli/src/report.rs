@@ -4,11 +4,10 @@ use std::error::Error as _;
 use std::io::{self, IsTerminal as _};
 
 use clap::builder::styling::{AnsiColor, Style};
-use stepbox::Error;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::visible::Visible;
-use stepbox::connector_file::ConnectorFileError;
 use stepbox_api::exit_code::ExitCode;
+use stepbox_api::problem::{InvalidPart, OtherMistake, Problem, in_words};
 
 use crate::error::CliError;
 use crate::next_action;
@@ -36,49 +35,43 @@ pub(crate) fn report(error: &CliError, voice: Voice) -> ExitCode {
 ///   docs: errors#not-found
 /// ```
 fn text(error: &CliError) -> Visible {
-    let (message, causes) = message_and_causes(error);
+    let problem = error.problem();
+    let (message, causes) = message_and_causes(error, problem.as_deref());
     let mut lines = vec![("error: ", message)];
     lines.extend(causes.into_iter().map(|cause| ("  cause: ", cause)));
     lines.extend(error.help().map(|help| ("   help: ", help)));
     lines.push(("   docs: ", format!("errors#{}", error.code())));
-    for other in others(error) {
-        lines.push(("error: ", other.to_string()));
+    for other in others(problem.as_deref()) {
+        lines.push(("error: ", other.detail.clone()));
         lines.push(("   help: ", next_action::of_mistake(other)));
         lines.push(("   docs: ", format!("errors#{}", other.code)));
     }
     lines.iter().map(|(name, text)| Visible::named(name, text.trim_end())).collect()
 }
 
-/// The other mistakes of a connector file.
-fn others(error: &CliError) -> &[ConnectorFileError] {
-    match error {
-        CliError::Stepbox(Error::ConnectorFile(error)) => &error.others,
-        _ => &[],
-    }
+/// The further mistakes of a connector file.
+fn others(problem: Option<&Problem>) -> &[OtherMistake] {
+    problem.map_or(&[], |problem| &problem.others)
 }
 
 /// The same as one entry of a log.
 fn entry(error: &CliError) -> Entry {
-    let (message, causes) = message_and_causes(error);
+    let problem = error.problem();
+    let (message, causes) = message_and_causes(error, problem.as_deref());
     let mut message = [vec![message], causes].concat().join(": ");
     if let Some(help) = error.help() {
         message = format!("{message}; {help}");
     }
-    for other in others(error) {
-        message = format!("{message}; {other}");
+    for other in others(problem.as_deref()) {
+        message = format!("{message}; {}", other.detail);
     }
     Entry::new(LogLevel::Error, "error", message).coded(error.code())
 }
 
 /// What happened, and why. If a message ends with its own cause, the cause is removed from it.
-fn message_and_causes(error: &CliError) -> (String, Vec<String>) {
-    if let CliError::Stepbox(Error::Violations { violations, .. }) = error {
-        let causes: Vec<_> = violations.iter().map(ToString::to_string).collect();
-        return (error.to_string(), vec![causes.join("\n")]);
-    }
-    if let CliError::Stepbox(Error::BreaksInstances { instances, .. }) = error {
-        let causes: Vec<_> = instances.iter().map(ToString::to_string).collect();
-        return (error.to_string(), vec![causes.join("\n")]);
+fn message_and_causes(error: &CliError, problem: Option<&Problem>) -> (String, Vec<String>) {
+    if let Some(problem) = problem {
+        return of_problem(problem);
     }
     let message = error.to_string();
     let Some(source) = error.source() else { return (message, Vec::new()) };
@@ -94,24 +87,19 @@ fn message_and_causes(error: &CliError) -> (String, Vec<String>) {
     }
 }
 
-/// The error of the operating system, without its number.
-fn in_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
-        io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
-        io::ErrorKind::NotADirectory => "a part of the path is not a folder".to_owned(),
-        io::ErrorKind::AlreadyExists => "something else has that name".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
-        io::ErrorKind::AddrInUse => "something else has that address".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "this machine does not have that address".to_owned(),
-        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
-        _ => error.to_string(),
+fn of_problem(Problem { detail, cause, errors, .. }: &Problem) -> (String, Vec<String>) {
+    if !errors.is_empty() {
+        let lines: Vec<_> = errors.iter().map(InvalidPart::to_string).collect();
+        return (detail.clone(), vec![lines.join("\n")]);
     }
+    let Some(cause) = cause else { return (detail.clone(), Vec::new()) };
+    let before = detail.strip_suffix(cause.as_str()).and_then(|detail| detail.strip_suffix(": "));
+    (before.unwrap_or(detail).to_owned(), vec![cause.clone()])
 }
 
 #[cfg(test)]
 mod tests {
+    use stepbox::Error;
     use stepbox::batch::parameters::Violation;
     use stepbox::batch::remedy::{Listed, Remedy};
 

@@ -3,9 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use stepbox::{SIGNATURE_SUFFIX, Tenant, Upload, read_signature};
+use stepbox::{SIGNATURE_SUFFIX, Upload, read_signature};
 
 use crate::error::CliError;
+use crate::site::Site;
 
 /// The signature of a component, if there is one.
 pub(crate) struct Signature {
@@ -16,8 +17,8 @@ pub(crate) struct Signature {
 
 impl Signature {
     /// The signature in a file that the command names. The file must exist, and the policy must list keys.
-    pub(crate) async fn named(tenant: &Tenant, file: &Path) -> Result<Self, CliError> {
-        if tenant.policy().components.signed_by.is_none() {
+    pub(crate) async fn named(site: &Site, file: &Path) -> Result<Self, CliError> {
+        if !site.requires_signatures().await? {
             return Err(CliError::NoKeys);
         }
         let signature = Self::read(file).await?;

@@ -1,7 +1,6 @@
 //! `stepbox workers`: the processes that take executions from the queue.
 
-use stepbox::{Stepbox, WorkerStatus};
-use stepbox_api::worker::Worker;
+use stepbox_api::worker::{Worker, WorkerState};
 
 use crate::args::queue::Workers;
 use crate::error::CliError;
@@ -9,18 +8,19 @@ use crate::output::list;
 use crate::output::table::{Column, Table};
 use crate::output::words::skew;
 use crate::output::{Answer, talk};
+use crate::site::Site;
 
-pub(crate) async fn carry_out(stepbox: &Stepbox, verb: Workers) -> Result<Answer, CliError> {
+pub(crate) async fn carry_out(site: &Site, verb: Workers) -> Result<Answer, CliError> {
     let Workers::List { all, format } = verb;
-    let mut workers = stepbox.workers().await?;
-    workers.items.retain(|worker| all || worker.is_alive);
-    if workers.rows() == 0 {
+    let mut workers = site.workers().await?;
+    workers.retain(|row| all || row.whole().is_none_or(|worker| worker.state != WorkerState::Lost));
+    if workers.is_empty() {
         talk("no worker lives; `stepbox worker` starts one");
     }
-    Ok(list::answer(format.format, &workers, table, Worker::of))
+    Ok(list::answer(format.format, &workers, table))
 }
 
-fn table(workers: &[WorkerStatus]) -> Table {
+fn table(workers: &[&Worker]) -> Table {
     let columns = [
         Column::Left("worker"),
         Column::Left("state"),
@@ -31,40 +31,35 @@ fn table(workers: &[WorkerStatus]) -> Table {
         Column::Left("clock"),
         Column::Left("runs"),
     ];
-    Table::of(columns, workers, |status| {
-        let runs: Vec<_> =
-            status.running.iter().map(|held| format!("{} {}", held.id, held.instance)).collect();
+    Table::of(columns, workers, |worker| {
+        let runs = worker.running.iter().map(|held| format!("{} {}", held.execution, held.instance));
+        let runs: Vec<_> = runs.collect();
         [
-            status.worker.name.clone(),
-            status.state().to_string(),
-            status.worker.concurrency.to_string(),
-            takes(status),
-            status.worker.started_at.to_string(),
-            status.worker.seen_at.to_string(),
-            clock(status),
+            worker.name.clone(),
+            worker.state.to_string(),
+            worker.concurrency.to_string(),
+            takes(worker),
+            worker.started_at.clone(),
+            worker.seen_at.clone(),
+            clock(worker),
             if runs.is_empty() { "-".to_owned() } else { runs.join(", ") },
         ]
     })
 }
 
 /// The difference between the clock of its machine and the store's.
-fn clock(status: &WorkerStatus) -> String {
-    match status.worker.clock_skew_ms {
+fn clock(worker: &Worker) -> String {
+    match worker.clock_skew_ms {
         None => "-".to_owned(),
         Some(ms) if ms.unsigned_abs() < 1000 => "right".to_owned(),
         Some(ms) => format!("{} the store's", skew(ms)),
     }
 }
 
-fn takes(status: &WorkerStatus) -> String {
-    let filter = &status.worker.filter;
+fn takes(worker: &Worker) -> String {
     let mut parts = Vec::new();
-    parts.extend((!filter.jobs.is_empty()).then(|| {
-        let jobs: Vec<_> = filter.jobs.iter().map(ToString::to_string).collect();
-        format!("jobs {}", jobs.join(", "))
-    }));
-    parts.extend((!filter.types.is_empty()).then(|| format!("types {}", filter.types.join(", "))));
-    let tenants: Vec<_> = status.worker.tenants.iter().map(ToString::to_string).collect();
-    parts.extend((!tenants.is_empty()).then(|| format!("tenants {}", tenants.join(", "))));
+    parts.extend((!worker.jobs.is_empty()).then(|| format!("jobs {}", worker.jobs.join(", "))));
+    parts.extend((!worker.types.is_empty()).then(|| format!("types {}", worker.types.join(", "))));
+    parts.extend((!worker.tenants.is_empty()).then(|| format!("tenants {}", worker.tenants.join(", "))));
     if parts.is_empty() { "everything".to_owned() } else { parts.join("; ") }
 }

@@ -329,6 +329,7 @@ impl Error {
             | Self::StorageOfStep { source, .. }
             | Self::SharedStorage(source) => source.help(),
             Self::Repository(error) => help_of_store(error),
+            Self::Name(error) => help_of_name(error),
             other => other.own_help().to_owned(),
         };
         (!help.is_empty()).then_some(help)
@@ -347,6 +348,7 @@ impl Error {
             }
             Self::TenantSuspended(_) => "ask the operator, who suspended it and can end that",
             Self::UploadClosed => "have the operator upload it",
+            Self::BadLabel => "write a text for people, or leave it out",
             Self::DataFolder { .. } => "check that the data folder can be written and has room",
             Self::WritableByOthers { .. } => {
                 "look whether it is still what you put there; let it belong to you, and let you alone write it: mode 700 for \
@@ -380,6 +382,19 @@ impl Error {
             Self::ComponentGone(_) => vec![Remedy::UploadComponent, Remedy::RestartWithNewestComponents],
             _ => Vec::new(),
         }
+    }
+}
+
+/// How to correct a name.
+fn help_of_name(error: &NameError) -> String {
+    match error {
+        NameError::Empty { .. } => "give it one, such as `my_export`".to_owned(),
+        NameError::TooLong { .. } => "choose a shorter one".to_owned(),
+        NameError::BadCharacter { text, .. } => {
+            let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+            format!("`{}` would do", text.chars().map(allowed).collect::<String>())
+        }
+        _ => String::new(),
     }
 }
 

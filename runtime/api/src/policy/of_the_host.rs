@@ -45,6 +45,7 @@ impl Policy {
         Self {
             tenant: tenant.to_string(),
             file: file.display().to_string(),
+            is_default: !file.exists(),
             suspended: *is_suspended,
             network: Network { loopback, private },
             http: HttpLists { hosts, schemes, methods, ports },

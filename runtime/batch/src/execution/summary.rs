@@ -9,7 +9,7 @@ use super::job_execution::JobExecution;
 use super::status::{BatchStatus, ExitStatus};
 use super::step_execution::StepExecution;
 use crate::clock::Timestamp;
-use crate::job::{ComponentRef, Job};
+use crate::job::{ComponentRef, Job, StepKind};
 use crate::name::{ConnectorCode, InstanceCode, JobExecutionId, JobName, TenantId};
 
 /// An execution as lists show it: without its context and its steps' checkpoints, which may be large.
@@ -72,6 +72,8 @@ pub struct JobSummary {
     pub components: Vec<ComponentRef>,
     /// The folder of its relative paths: see [`Job::folder`].
     pub folder: Option<String>,
+    /// Whether each of its steps is an item step, in the order of the steps.
+    pub has_items: Vec<bool>,
 }
 
 impl JobSummary {
@@ -83,6 +85,7 @@ impl JobSummary {
             job_type: job.job_type.clone(),
             components: job.components().cloned().collect(),
             folder: job.folder.clone(),
+            has_items: job.steps.iter().map(|step| matches!(step.kind, StepKind::Item { .. })).collect(),
         }
     }
 }

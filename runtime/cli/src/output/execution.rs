@@ -1,21 +1,21 @@
 //! An execution, for people: its status, its items, its errors and the next actions.
 
-use stepbox::batch::clock::Timestamp;
-use stepbox::batch::execution::queue::{QueueEntry, QueueState};
-use stepbox::batch::execution::status::{BatchStatus, ExitStatus};
-use stepbox::batch::execution::{Failure, JobExecution, StepExecution, Tracking};
-use stepbox::batch::job::{Step, StepKind};
+use serde_json::Value;
 use stepbox::batch::visible::{Visible, on_one_line};
+use stepbox_api::execution::{
+    Execution, ExitStatus, Failure, Status, StepExecution, StepExecutionKind, Tracking,
+};
+use stepbox_api::queue::{QueueEntry, QueueState};
 
 use super::table::{Column, Table, pairs};
 use super::words::{between, bytes, counted, duration, number};
 use crate::next_action;
 
 /// The result of a run in a sentence, and a table of its steps.
-pub(crate) fn summary(execution: &JobExecution) -> Visible {
-    let JobExecution { id, instance, status, started_at, ended_at, .. } = execution;
+pub(crate) fn summary(execution: &Execution) -> Visible {
+    let Execution { id, instance, status, started_at, ended_at, .. } = execution;
     let took = match ended_at {
-        Some(_) => format!(" after {}", between(*started_at, *ended_at)),
+        Some(_) => format!(" after {}", between(started_at.as_deref(), ended_at.as_deref())),
         None => String::new(),
     };
     let sentence = format_args!("execution {id} of `{instance}` is {status}{took}");
@@ -23,23 +23,23 @@ pub(crate) fn summary(execution: &JobExecution) -> Visible {
 }
 
 /// Everything about an execution but its log and its warnings.
-pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> Visible {
-    let job = &execution.job;
+pub(crate) fn details(execution: &Execution) -> Visible {
+    let Execution { connector, job, r#type: job_type, queue, .. } = execution;
     let mut facts = vec![
         ("execution", execution.id.to_string()),
         ("instance", execution.instance.to_string()),
-        ("job", format!("{} of connector {}, type {}", job.name, job.connector, job.job_type)),
-        ("status", status_of(execution, entry)),
+        ("job", format!("{job} of connector {connector}, type {job_type}")),
+        ("status", status_of(execution)),
         ("exit status", exit_status(&execution.exit_status)),
-        ("user", execution.user.clone().unwrap_or_else(|| "-".to_owned())),
-        ("created", execution.created_at.to_string()),
-        ("started", moment(execution.started_at)),
-        ("ended", moment(execution.ended_at)),
-        ("took", between(execution.started_at, execution.ended_at)),
-        ("worker", execution.worker.clone().unwrap_or_else(|| "-".to_owned())),
+        ("user", or_dash(&execution.user)),
+        ("created", execution.created_at.clone()),
+        ("started", or_dash(&execution.started_at)),
+        ("ended", or_dash(&execution.ended_at)),
+        ("took", took(execution)),
+        ("worker", or_dash(&execution.worker)),
         ("attempt", execution.attempt.to_string()),
     ];
-    match (entry, &execution.set_aside) {
+    match (queue, &execution.set_aside) {
         (_, Some(reason)) => facts.push(("set aside", on_one_line(reason).into_owned())),
         (Some(entry), None) => facts.push(("queue", in_queue(entry))),
         (None, None) => {}
@@ -47,20 +47,26 @@ pub(crate) fn details(execution: &JobExecution, entry: Option<&QueueEntry>) -> V
     if let Some(earlier) = execution.restart_of {
         facts.push(("restart of", earlier.to_string()));
     }
-    if let Some(folder) = &job.folder {
+    if let Some(folder) = &execution.folder {
         facts.push(("folder", folder.clone()));
     }
     facts.push(("parameters", parameters(execution.parameters.as_object().into_iter().flatten())));
-    let components: Vec<_> = job.components().map(|c| format!("{} {}", c.name, c.digest)).collect();
+    let components = execution.components.iter();
+    let components: Vec<_> = components.map(|c| format!("{} {}", c.name, c.digest)).collect();
     if !components.is_empty() {
         facts.push(("components", components.join("\n")));
     }
     pairs(facts).and(results(execution, Some(usage(execution))))
 }
 
-/// A moment; `-` if it is not known.
-fn moment(moment: Option<Timestamp>) -> String {
-    moment.map_or_else(|| "-".to_owned(), |moment| moment.to_string())
+/// A name or a moment; `-` if it is not known.
+fn or_dash(text: &Option<String>) -> String {
+    text.clone().unwrap_or_else(|| "-".to_owned())
+}
+
+/// How long the execution took; `-` while it has not ended.
+pub(crate) fn took(execution: &Execution) -> String {
+    between(execution.started_at.as_deref(), execution.ended_at.as_deref())
 }
 
 /// Its place in the queue.
@@ -75,22 +81,20 @@ fn in_queue(entry: &QueueEntry) -> String {
         parts.push(format!("priority {priority}"));
     }
     if *losses > 0 {
-        parts.push(format!("lost {losses} of {} at most", counted(u64::from(*attempts_max), "worker")));
+        parts.push(format!("lost {losses} of {} at most", counted((*attempts_max).into(), "worker")));
     }
     parts.join(", ")
 }
 
 /// Parameters by name, one in each line, with their values as JSON.
-pub(crate) fn parameters<'a>(
-    parameters: impl IntoIterator<Item = (&'a String, &'a serde_json::Value)>,
-) -> String {
+pub(crate) fn parameters<'a>(parameters: impl IntoIterator<Item = (&'a String, &'a Value)>) -> String {
     let lines: Vec<_> = parameters.into_iter().map(|(name, value)| format!("{name} = {value}")).collect();
     if lines.is_empty() { "-".to_owned() } else { lines.join("\n") }
 }
 
-fn status_of(execution: &JobExecution, entry: Option<&QueueEntry>) -> String {
-    let JobExecution { status: known, worker, stop_requested, set_aside, .. } = execution;
-    let shown = status(*known, worker.is_some(), *stop_requested, set_aside.is_some());
+fn status_of(execution: &Execution) -> String {
+    let (shown, set_aside) = (status(execution), &execution.set_aside);
+    let entry = execution.queue.as_ref();
     match entry.filter(|entry| entry.state == QueueState::Delayed && set_aside.is_none()) {
         Some(entry) => format!("{shown} until {}", entry.available_at),
         None => shown,
@@ -98,17 +102,12 @@ fn status_of(execution: &JobExecution, entry: Option<&QueueEntry>) -> String {
 }
 
 /// The status. A stop request that the worker has not seen yet, or being set aside, is added to it.
-pub(crate) fn status(
-    status: BatchStatus,
-    has_worker: bool,
-    stop_requested: bool,
-    is_set_aside: bool,
-) -> String {
-    let shown = status.shown(has_worker);
+pub(crate) fn status(execution: &Execution) -> String {
+    let Execution { status, stop_requested, set_aside, .. } = execution;
     match () {
-        () if is_set_aside => format!("{shown}, set aside"),
-        () if stop_requested && status == BatchStatus::Started => format!("{shown}, a stop is requested"),
-        () => shown.to_owned(),
+        () if set_aside.is_some() => format!("{status}, set aside"),
+        () if *stop_requested && *status == Status::Started => format!("{status}, a stop is requested"),
+        () => status.to_string(),
     }
 }
 
@@ -120,7 +119,7 @@ fn exit_status(exit: &ExitStatus) -> String {
 }
 
 /// The steps, the resources that they used if wanted, their findings, and the next actions.
-fn results(execution: &JobExecution, usage: Option<Visible>) -> Visible {
+fn results(execution: &Execution, usage: Option<Visible>) -> Visible {
     let mut parts = Vec::new();
     if !execution.steps.is_empty() {
         parts.push(steps(execution));
@@ -134,7 +133,7 @@ fn results(execution: &JobExecution, usage: Option<Visible>) -> Visible {
     parts.into_iter().map(|part| Visible::line("").and(part)).collect()
 }
 
-fn steps(execution: &JobExecution) -> Visible {
+fn steps(execution: &Execution) -> Visible {
     let columns = [
         Column::Left("step"),
         Column::Left("status"),
@@ -147,14 +146,14 @@ fn steps(execution: &JobExecution) -> Visible {
         Column::Left("took"),
     ];
     let table = Table::of(columns, &execution.steps, |step| {
-        let has_items = execution.job.steps.get(step.position as usize).is_some_and(has_items);
+        let has_items = step.kind != StepExecutionKind::Tasklet;
         let items = |count| if has_items { number(count) } else { "-".to_owned() };
         let took = match step.carried_from {
             Some(earlier) => format!("in execution {earlier}"),
-            None => between(Some(step.started_at), step.ended_at),
+            None => between(Some(&step.started_at), step.ended_at.as_deref()),
         };
         [
-            step.name.to_string(),
+            step.name.clone(),
             step.status.to_string(),
             processed(step.tracking),
             items(step.counts.read),
@@ -169,7 +168,7 @@ fn steps(execution: &JobExecution) -> Visible {
 }
 
 /// The resources that each step used.
-fn usage(execution: &JobExecution) -> Visible {
+fn usage(execution: &Execution) -> Visible {
     let columns = [
         Column::Left("step used"),
         Column::Right("CPU of components"),
@@ -185,7 +184,7 @@ fn usage(execution: &JobExecution) -> Visible {
     let table = Table::of(columns, &execution.steps, |step| {
         let used = &step.usage;
         [
-            step.name.to_string(),
+            step.name.clone(),
             duration(used.cpu_us.div_ceil(1000)),
             bytes(used.memory_bytes_peak),
             number(used.host_calls),
@@ -197,10 +196,6 @@ fn usage(execution: &JobExecution) -> Visible {
         ]
     });
     table.shown()
-}
-
-fn has_items(step: &Step) -> bool {
-    matches!(step.kind, StepKind::Item { .. })
 }
 
 /// `1,200 of ~5,000`; `-` for a step without progress.
@@ -233,7 +228,12 @@ fn findings(step: &StepExecution) -> Visible {
     }
     if !step.summary.is_empty() {
         lines.extend([Visible::line(format_args!("step `{name}` sums up:"))]);
-        let line = |(name, value): (&String, _)| Visible::line(format_args!("{name} = {value}"));
+        let line = |(name, value): (&String, &Value)| {
+            Visible::line(format_args!(
+                "{name} = {}",
+                value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+            ))
+        };
         lines.extend(step.summary.iter().map(|entry| line(entry).indented(2)));
     }
     lines.extend(refusals(step));
@@ -268,7 +268,7 @@ fn failed(subject: &str, failure: &Failure) -> Visible {
 }
 
 /// The options of a restart to use if a plain restart would end in the same way.
-fn other_ways_on(execution: &JobExecution) -> Option<String> {
+fn other_ways_on(execution: &Execution) -> Option<String> {
     let last = execution.steps.iter().rev().find_map(|step| step.failures.last())?;
     let options = match last.code.as_str() {
         "skip-limit" => {
@@ -284,9 +284,9 @@ fn other_ways_on(execution: &JobExecution) -> Option<String> {
 }
 
 /// The next actions after the execution.
-fn next_steps(execution: &JobExecution) -> Option<Visible> {
+fn next_steps(execution: &Execution) -> Option<Visible> {
     let id = execution.id;
-    let warnings: u64 = execution.steps.iter().map(|step| step.warning_count).sum();
+    let warnings = execution.warning_count;
     let mut lines = Vec::new();
     if warnings > 0 {
         lines.push(format!("{}: see `stepbox executions warnings {id}`", counted(warnings, "warning")));
@@ -295,11 +295,11 @@ fn next_steps(execution: &JobExecution) -> Option<Visible> {
         lines.push(format!("to correct skipped items: `stepbox executions rejected {id}`"));
     }
     match execution.status {
-        BatchStatus::Failed | BatchStatus::Stopped => {
+        Status::Failed | Status::Stopped => {
             lines.push(format!("to continue from here: `stepbox executions restart {id}`"));
             lines.extend(other_ways_on(execution));
         }
-        BatchStatus::Paused => {
+        Status::Paused => {
             lines.push(format!("to continue from here: `stepbox executions resume {id}`"));
         }
         _ => {}

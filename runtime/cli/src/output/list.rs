@@ -4,38 +4,37 @@
 //! row comes at once.
 
 use serde::Serialize;
-use stepbox::Error;
-use stepbox::batch::ports::{Damaged, Listing};
 use stepbox::batch::visible::Visible;
-use stepbox_api::list::{DamagedRow, Row};
+use stepbox_api::list::Row;
 
 use super::format::Format;
 use super::table::Table;
 use super::words::counted;
 use super::{Answer, print, talk};
 use crate::error::CliError;
+use crate::site::Numbered;
 
 /// How many rows are read at a time.
 const PAGE: u32 = 200;
 
 /// A whole list. Its table has no rows if the list is empty.
-pub(crate) fn answer<T, V: Serialize>(
+pub(crate) fn answer<T: Serialize>(
     format: Format,
-    listing: &Listing<T>,
-    table: impl FnOnce(&[T]) -> Table,
-    view: impl Fn(&T) -> V,
+    rows: &[Row<T>],
+    table: impl FnOnce(&[&T]) -> Table,
 ) -> Answer {
-    tell(listing.damaged.len());
+    let damaged = rows.iter().filter_map(|row| match row {
+        Row::Damaged(damaged) => Some(damaged),
+        Row::Whole(_) => None,
+    });
+    tell(damaged.clone().count());
     let text = || {
-        let mut table = table(&listing.items);
-        listing.damaged.iter().for_each(|damaged| table.damaged(damaged));
-        if listing.rows() == 0 { Visible::default() } else { table.shown() }
+        let whole: Vec<_> = rows.iter().filter_map(Row::whole).collect();
+        let mut table = table(&whole);
+        damaged.for_each(|damaged| table.damaged(damaged));
+        if rows.is_empty() { Visible::default() } else { table.shown() }
     };
-    Answer::new(format, text, || {
-        let whole = listing.iter().map(|item| Row::Whole(view(item)));
-        let damaged = listing.damaged.iter().map(|row| Row::Damaged(DamagedRow::of(row)));
-        whole.chain(damaged).collect::<Vec<_>>()
-    })
+    Answer::new(format, text, || rows)
 }
 
 /// Reports how many rows could not be read.
@@ -55,48 +54,32 @@ pub(crate) struct Written {
 }
 
 /// Writes a list whose rows have falling numbers: at most `limit` rows, or all if `limit` is 0. `page` returns the
-/// rows before a number, at most as many as its argument says.
-pub(crate) async fn write<T, V: Serialize>(
+/// next rows, at most as many as its argument says.
+pub(crate) async fn write<T: Serialize + Numbered>(
     format: Format,
     limit: u32,
-    first: Option<u64>,
-    page: impl AsyncFn(Option<u64>, u32) -> Result<Listing<T>, Error>,
-    number: impl Fn(&T) -> u64,
+    mut page: impl AsyncFnMut(u32) -> Result<Vec<Row<T>>, CliError>,
     table: impl Fn(&[&T]) -> Table,
-    view: impl Fn(&T) -> V,
 ) -> Result<Written, CliError> {
     let mut pages = Pages { format, widths: Vec::new(), rows: 0, held_back: None };
-    let (mut written, mut before, mut damaged) = (Written { rows: 0, last: None }, first, 0);
+    let (mut written, mut damaged) = (Written { rows: 0, last: None }, 0);
     loop {
         let wanted = if limit == 0 { PAGE } else { PAGE.min(limit - written.rows) };
-        let listing = page(before, wanted).await?;
-        damaged += listing.damaged.len();
-        written.rows += listing.rows() as u32;
-        let rows = in_order(&listing, &number);
-        written.last = rows.last().map(|(number, _)| *number).or(written.last);
-        before = written.last.or(before);
+        let rows = page(wanted).await?;
+        damaged += rows.iter().filter(|row| row.whole().is_none()).count();
+        written.rows += rows.len() as u32;
+        written.last = rows.last().map(Numbered::number).or(written.last);
         let goes_on = match format {
             Format::Text => pages.lines(&rows, &table)?,
-            Format::Json => pages.objects(&rows, &view)?,
+            Format::Json => pages.objects(&rows)?,
         };
-        if !goes_on || (listing.rows() as u32) < wanted || written.rows == limit {
+        if !goes_on || (rows.len() as u32) < wanted || written.rows == limit {
             break;
         }
     }
     pages.end()?;
     tell(damaged);
     Ok(written)
-}
-
-type NumberedRow<'a, T> = (u64, Result<&'a T, &'a Damaged>);
-
-/// The rows of a page, the greatest number first.
-fn in_order<'a, T>(listing: &'a Listing<T>, number: impl Fn(&T) -> u64) -> Vec<NumberedRow<'a, T>> {
-    let whole = listing.items.iter().map(|item| (number(item), Ok(item)));
-    let damaged = listing.damaged.iter().map(|row| (row.number.unwrap_or(0), Err(row)));
-    let mut rows: Vec<_> = whole.chain(damaged).collect();
-    rows.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
-    rows
 }
 
 /// The state of the output.
@@ -110,16 +93,12 @@ struct Pages {
 }
 
 impl Pages {
-    fn lines<T>(
-        &mut self,
-        rows: &[NumberedRow<'_, T>],
-        table: impl Fn(&[&T]) -> Table,
-    ) -> Result<bool, CliError> {
+    fn lines<T>(&mut self, rows: &[Row<T>], table: impl Fn(&[&T]) -> Table) -> Result<bool, CliError> {
         let mut lines = table(&[]);
-        for (_, row) in rows {
+        for row in rows {
             match row {
-                Ok(item) => lines.append(table(&[item])),
-                Err(damaged) => lines.damaged(damaged),
+                Row::Whole(row) => lines.append(table(&[row])),
+                Row::Damaged(damaged) => lines.damaged(damaged),
             }
         }
         let is_first = self.rows == 0;
@@ -133,18 +112,10 @@ impl Pages {
         print(&lines.shown_in(&self.widths, is_first))
     }
 
-    fn objects<T, V: Serialize>(
-        &mut self,
-        rows: &[NumberedRow<'_, T>],
-        view: impl Fn(&T) -> V,
-    ) -> Result<bool, CliError> {
+    fn objects<T: Serialize>(&mut self, rows: &[Row<T>]) -> Result<bool, CliError> {
         let mut text = Visible::default();
-        for (_, row) in rows {
-            let row = match row {
-                Ok(item) => Row::Whole(view(item)),
-                Err(damaged) => Row::Damaged(DamagedRow::of(damaged)),
-            };
-            let begun = match self.held_back.replace(Visible::json(&row).indented(2)) {
+        for row in rows {
+            let begun = match self.held_back.replace(Visible::json(row).indented(2)) {
                 Some(row) => row.followed(),
                 None => Visible::line("["),
             };

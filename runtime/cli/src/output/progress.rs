@@ -6,10 +6,8 @@ use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stepbox::batch::execution::status::BatchStatus;
-use stepbox::batch::execution::{StepExecution, Tracking};
 use stepbox::batch::visible::Visible;
-use stepbox::{LogLine, LogListener};
+use stepbox_api::execution::{LogLine, Status, StepExecution, Tracking};
 
 use super::execution::total;
 use super::talk_lines;
@@ -18,6 +16,9 @@ use bars::{Bar, Bars};
 
 /// The time between two plain lines about the progress of a step.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows a line of a log when it arrives.
+pub(crate) type ShowLog = Arc<dyn Fn(&LogLine) + Send + Sync>;
 
 /// Shows the progress of a run.
 pub(crate) struct ProgressDisplay {
@@ -47,11 +48,11 @@ impl ProgressDisplay {
         Self { bars: is_terminal.then(Bars::default), is_verbose, running: None }
     }
 
-    /// Receives the execution's log, if it is to be shown.
-    pub(crate) fn log_listener(&self) -> Option<LogListener> {
+    /// Shows lines of the execution's log, if they are to be shown.
+    pub(crate) fn log(&self) -> Option<ShowLog> {
         let bars = self.bars.clone();
         let show = move |line: &LogLine| say(bars.as_ref(), &log_line(line));
-        self.is_verbose.then(|| Arc::new(show) as LogListener)
+        self.is_verbose.then(|| Arc::new(show) as ShowLog)
     }
 
     /// A step begins.
@@ -139,7 +140,8 @@ fn end_words(step: &StepExecution) -> String {
     if let Some(earlier) = step.carried_from {
         return format!("{} in execution {earlier} already", step.status);
     }
-    let mut words = format!("{} after {}", step.status, between(Some(step.started_at), step.ended_at));
+    let mut words =
+        format!("{} after {}", step.status, between(Some(&step.started_at), step.ended_at.as_deref()));
     let counts = step.counts;
     if counts.read > 0 {
         words.push_str(&format!(
@@ -151,7 +153,7 @@ fn end_words(step: &StepExecution) -> String {
         ));
     }
     match step.failures.last() {
-        Some(failure) if step.status == BatchStatus::Failed => {
+        Some(failure) if step.status == Status::Failed => {
             // The summary below has the rest of the failure.
             let failure = failure.to_string();
             format!("{words}: {}", failure.lines().next().unwrap_or_default())

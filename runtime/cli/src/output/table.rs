@@ -1,7 +1,7 @@
 //! Tables of text: columns as wide as their widest cell, numbers to the right.
 
-use stepbox::batch::ports::Damaged;
 use stepbox::batch::visible::{Visible, on_one_line};
+use stepbox_api::list::DamagedRow;
 use unicode_width::UnicodeWidthStr as _;
 
 /// A table with a header. It has no frame, so that `cut` and `awk` can read it, too.
@@ -54,7 +54,7 @@ impl Table {
     }
 
     /// Adds a row that cannot be read: its name or number, and the reason in the last column.
-    pub(crate) fn damaged(&mut self, Damaged { name, reason, .. }: &Damaged) {
+    pub(crate) fn damaged(&mut self, DamagedRow { name, damaged: reason, .. }: &DamagedRow) {
         let mut cells = vec!["-".to_owned(); self.columns.len()];
         cells[1] = "DAMAGED".to_owned();
         cells[0] = on_one_line(name).into_owned();

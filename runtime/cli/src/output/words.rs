@@ -3,11 +3,18 @@
 use stepbox::batch::clock::Timestamp;
 
 /// The time between two moments; `-` while the later one is not known.
-pub(crate) fn between(earlier: Option<Timestamp>, later: Option<Timestamp>) -> String {
-    match (earlier, later) {
+pub(crate) fn between(earlier: Option<&str>, later: Option<&str>) -> String {
+    match (earlier.and_then(moment), later.and_then(moment)) {
         (Some(earlier), Some(later)) => duration(later.ms_since(earlier)),
         _ => "-".to_owned(),
     }
+}
+
+/// A moment as it is written on every wire, see the `Display` of [`Timestamp`].
+fn moment(text: &str) -> Option<Timestamp> {
+    let outside_of_calendars = || text.strip_suffix(" ms")?.parse().ok();
+    let moment: Option<jiff::Timestamp> = text.parse().ok();
+    moment.map(|moment| moment.as_millisecond()).or_else(outside_of_calendars).map(Timestamp)
 }
 
 /// Milliseconds: `85 ms`, `1.2 s`, `2 min 5 s`, `1 h 3 min`.
@@ -100,6 +107,18 @@ mod tests {
             (1 << 31, "2 GiB"),
         ] {
             assert_eq!(bytes(value), expected);
+        }
+        let rows = [
+            (Some(1_700_000_000_000), Some(1_700_000_001_200), "1.2 s"),
+            (Some(-1), Some(1), "2 ms"),
+            (Some(i64::MAX - 5), Some(i64::MAX), "5 ms"),
+            (Some(5), Some(3), "0 ms"),
+            (Some(0), None, "-"),
+            (None, Some(0), "-"),
+        ];
+        for (earlier, later, expected) in rows {
+            let [earlier, later] = [earlier, later].map(|ms| ms.map(|ms| Timestamp(ms).to_string()));
+            assert_eq!(between(earlier.as_deref(), later.as_deref()), expected);
         }
         assert_eq!((beginning("héllo", 2), beginning("héllo", 5)), ("hé…".to_owned(), "héllo".to_owned()));
     }

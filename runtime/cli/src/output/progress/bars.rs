@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use stepbox::batch::execution::Tracking;
 use stepbox::batch::visible::Visible;
+use stepbox_api::execution::Tracking;
 
 /// All bars of a run.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,229 @@
+//! What clients send. Unlike answers, requests have no unknown fields: a field that the server does not know is refused,
+//! because ignoring it would do something else than the client asked for.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::status::Status;
+
+/// An instance to create.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateInstance {
+    /// The connector, by its code or its label.
+    pub connector: String,
+    /// The name of the job.
+    pub job: String,
+    /// The type of the job.
+    pub r#type: String,
+    /// The code, unique in its tenant: letters, digits and `_`.
+    pub code: String,
+    /// Its name for people; the code if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Its own parameters: those that differ from the job's defaults. A JSON object.
+    #[serde(default = "no_parameters")]
+    pub parameters: Value,
+}
+
+/// Changes of an instance. What is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeInstance {
+    /// Another name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Parameters to set, by top-level key. A JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
+    /// Parameters to reset to their defaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<String>,
+}
+
+/// A copy of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DuplicateInstance {
+    /// The code of the copy.
+    pub code: String,
+    /// Its name for people; its code if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+/// An execution of an instance, to be put into the queue.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Launch {
+    /// Parameters for this execution alone, by top-level key. A JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<Value>,
+    /// Executions of a higher priority go first; 0 if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i16>,
+    /// The moment before which no worker begins it, in RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available_at: Option<String>,
+    /// The time before which no worker begins it, from now, in milliseconds. Not together with `available_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<u64>,
+    /// Whether nothing is done while an execution of the same instance and parameters waits or runs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unique: bool,
+    /// How many workers may die while they run it, before it ends as FAILED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts_max: Option<u32>,
+}
+
+/// How a restart differs from the execution before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restart {
+    /// Whether it runs with the components that are installed now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub newest_components: bool,
+    /// Whether it runs the job as it is installed now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub newest_job: bool,
+    /// How many items each step that has not completed may skip; as before if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip_limit: Option<SkipLimit>,
+    /// Whether the interrupted step begins again, with its input as it is now.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub anew: bool,
+}
+
+/// How many items a step may skip: a number, or `"none"` for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SkipLimit {
+    /// So many.
+    Items(u64),
+    /// Any number.
+    Word(NoLimit),
+}
+
+/// The word for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoLimit {
+    /// Any number.
+    None,
+}
+
+impl SkipLimit {
+    /// Built from a limit; `None` is any number.
+    pub fn of(limit: Option<u64>) -> Self {
+        limit.map_or(Self::Word(NoLimit::None), Self::Items)
+    }
+
+    /// The limit; `None` is any number.
+    pub fn items(self) -> Option<u64> {
+        match self {
+            Self::Items(items) => Some(items),
+            Self::Word(NoLimit::None) => None,
+        }
+    }
+}
+
+/// Which executions to delete. Those that have not ended, and the latest COMPLETED one of each instance, stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PurgeExecutions {
+    /// Only those created more than this number of days ago; 0 means all.
+    pub older_than_days: u32,
+    /// Only those in this status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Only those of the instance with this code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+}
+
+/// Which events of the audit trail to delete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PurgeAudit {
+    /// Those that are more than this number of days old; at least 1.
+    pub older_than_days: u32,
+}
+
+/// How many events of the audit trail were deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurgedAudit {
+    /// How many.
+    pub events: u64,
+}
+
+/// A component to pull from a registry.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PullComponent {
+    /// `oci://registry.example.com/acme/normalise@sha256:…`.
+    pub reference: String,
+    /// The user at the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The user's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Whether the registry is spoken to without TLS.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub plain_http: bool,
+}
+
+/// The password is not shown.
+impl std::fmt::Debug for PullComponent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PullComponent").field("reference", &self.reference).finish_non_exhaustive()
+    }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn no_parameters() -> Value {
+    Value::Object(Map::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+    use crate::testing::survives;
+
+    #[test]
+    fn a_request_says_only_what_it_asks_for() {
+        assert_eq!(survives(&Launch::default()), json!({}));
+        assert_eq!(survives(&Restart::default()), json!({}));
+        assert_eq!(survives(&ChangeInstance::default()), json!({}));
+        let restart = Restart { skip_limit: Some(SkipLimit::of(None)), anew: true, ..Restart::default() };
+        assert_eq!(survives(&restart), json!({ "skip_limit": "none", "anew": true }));
+        let restart = Restart { skip_limit: Some(SkipLimit::of(Some(7))), ..Restart::default() };
+        assert_eq!(survives(&restart), json!({ "skip_limit": 7 }));
+        let launch = Launch { priority: Some(-3), delay_ms: Some(5), unique: true, ..Launch::default() };
+        assert_eq!(survives(&launch), json!({ "priority": -3, "delay_ms": 5, "unique": true }));
+        let purge = PurgeExecutions { older_than_days: 90, status: Some(Status::Failed), instance: None };
+        assert_eq!(survives(&purge), json!({ "older_than_days": 90, "status": "FAILED" }));
+    }
+
+    #[test]
+    fn a_request_has_no_unknown_field() {
+        let unknown = json!({ "older_than_days": 90, "all": true });
+        assert!(from_value::<PurgeExecutions>(unknown).is_err());
+        assert!(from_value::<Launch>(json!({ "overides": {} })).is_err());
+        assert!(from_value::<Restart>(json!({ "skip_limit": "all" })).is_err());
+        let new = json!({ "connector": "c", "job": "j", "type": "t", "code": "a" });
+        assert_eq!(from_value::<CreateInstance>(new).unwrap().parameters, json!({}));
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let (reference, secret) = ("oci://a/b@sha256:0".to_owned(), Some("secret".to_owned()));
+        let pull = PullComponent { reference, username: secret.clone(), password: secret, plain_http: false };
+        assert!(!format!("{pull:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,42 @@
+//! Where a command does its work. The nouns call a [`Site`], and print the views of `stepbox_api` with which it
+//! answers, so that an answer reads alike wherever it comes from.
+//!
+//! There is a file for each noun, with a method for each thing that the noun does.
+
+mod audit;
+mod connectors;
+mod executions;
+mod instances;
+mod jobs;
+mod pages;
+mod policy;
+mod run;
+mod steps;
+mod workers;
+
+use stepbox::{Stepbox, Tenant};
+
+pub(crate) use executions::{Download, Found};
+pub(crate) use pages::Numbered;
+pub(crate) use run::{Progressing, Run, Stopping};
+
+/// Where a command does its work.
+#[derive(Clone)]
+pub(crate) enum Site {
+    /// In this process, on an installation that this process has opened.
+    Here(Here),
+}
+
+/// A tenant of an installation that this process has opened.
+#[derive(Clone)]
+pub(crate) struct Here {
+    stepbox: Stepbox,
+    tenant: Tenant,
+}
+
+impl Site {
+    /// A tenant of an installation.
+    pub(crate) fn here(stepbox: Stepbox, tenant: Tenant) -> Self {
+        Self::Here(Here { stepbox, tenant })
+    }
+}

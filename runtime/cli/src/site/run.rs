@@ -1,0 +1,180 @@
+//! Executions that the command follows to their end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use stepbox::batch::name::{JobExecutionId, StepName};
+use stepbox::batch::ports::RepositoryError;
+use stepbox::{Error, Reimport, RestartOptions, RunOptions, Running};
+use stepbox_api::execution::{Execution, LogLine, Tracking};
+use tokio::sync::watch;
+
+use super::Site;
+use crate::error::CliError;
+use crate::output::progress::ShowLog;
+
+/// An execution that has begun.
+pub(crate) enum Run {
+    /// It runs in this process.
+    Here(Running),
+}
+
+/// How far an execution is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The step that is running; empty before the first step.
+    pub(crate) step: String,
+    /// The number of the step in the job, from 1; 0 before the first step.
+    pub(crate) step_number: usize,
+    /// The number of steps in the job.
+    pub(crate) step_count: usize,
+    /// The progress of the step.
+    pub(crate) tracking: Tracking,
+}
+
+/// The latest progress of an execution.
+pub(crate) enum Progressing {
+    Here(watch::Receiver<stepbox::Progress>),
+}
+
+/// What became of asking an execution to stop.
+pub(crate) enum Stopping {
+    /// It was asked.
+    Asked,
+    /// It does not stop.
+    Continues {
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl Site {
+    /// Runs an instance.
+    pub(crate) async fn run(
+        &self,
+        code: &str,
+        overrides: Option<Value>,
+        log: Option<ShowLog>,
+    ) -> Result<Run, CliError> {
+        match self {
+            Self::Here(here) => {
+                let options = RunOptions { overrides, log: listener(log) };
+                Ok(Run::Here(here.tenant.run(code, options).await?))
+            }
+        }
+    }
+
+    /// Continues an execution that was stopped or failed, as a new execution.
+    pub(crate) async fn restart(
+        &self,
+        id: u64,
+        options: RestartOptions,
+        log: Option<ShowLog>,
+    ) -> Result<Run, CliError> {
+        match self {
+            Self::Here(here) => {
+                let options = RestartOptions { log: listener(log), ..options };
+                Ok(Run::Here(here.tenant.restart_execution(JobExecutionId(id), options).await?))
+            }
+        }
+    }
+
+    /// Continues an execution that is PAUSED.
+    pub(crate) async fn resume(&self, id: u64, log: Option<ShowLog>) -> Result<Run, CliError> {
+        match self {
+            Self::Here(here) => {
+                Ok(Run::Here(here.tenant.resume_execution(JobExecutionId(id), listener(log)).await?))
+            }
+        }
+    }
+
+    /// Lets a step read a file with corrected items.
+    pub(crate) async fn reimport(
+        &self,
+        id: u64,
+        step: &str,
+        file: &Path,
+        log: Option<ShowLog>,
+    ) -> Result<Run, CliError> {
+        match self {
+            Self::Here(here) => {
+                let step = StepName::new(step).map_err(Error::from)?;
+                let path = std::path::absolute(file).map_err(CliError::unreadable(file))?;
+                let invalid = || CliError::unreadable(file)(std::io::ErrorKind::InvalidFilename.into());
+                let file = path.to_str().ok_or_else(invalid)?.to_owned();
+                let reimport = Reimport { step, file, log: listener(log) };
+                Ok(Run::Here(here.tenant.reimport(JobExecutionId(id), reimport).await?))
+            }
+        }
+    }
+}
+
+/// Shows the lines of a log that is written in this process.
+fn listener(log: Option<ShowLog>) -> Option<stepbox::LogListener> {
+    let log = log?;
+    Some(Arc::new(move |line: &stepbox::LogLine| log(&LogLine::of(line))))
+}
+
+impl Run {
+    /// The number of the execution.
+    pub(crate) fn id(&self) -> u64 {
+        match self {
+            Self::Here(running) => running.id().0,
+        }
+    }
+
+    /// The progress, with all later updates.
+    pub(crate) fn progress(&self) -> Progressing {
+        match self {
+            Self::Here(running) => Progressing::Here(running.progress()),
+        }
+    }
+
+    /// Waits for the end, good or bad.
+    pub(crate) async fn wait(&mut self) -> Result<Execution, CliError> {
+        match self {
+            Self::Here(running) => Ok(Execution::of(&running.wait().await?)),
+        }
+    }
+
+    /// Asks the execution to stop.
+    pub(crate) async fn stop(&self) -> Result<Stopping, CliError> {
+        match self {
+            Self::Here(running) => match running.stop().await {
+                Ok(_) => Ok(Stopping::Asked),
+                Err(Error::Repository(RepositoryError::WrongStatus { reason, .. })) => {
+                    Ok(Stopping::Continues { reason: reason.to_owned() })
+                }
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    /// Asks the execution to pause at its next checkpoint.
+    pub(crate) async fn pause(&self) -> Result<(), CliError> {
+        match self {
+            Self::Here(running) => {
+                running.pause();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Progressing {
+    /// The progress now.
+    pub(crate) fn latest(&self) -> Progress {
+        match self {
+            Self::Here(progress) => {
+                let stepbox::Progress { step, step_number, step_count, tracking } = progress.borrow().clone();
+                let tracking = Tracking {
+                    processed: tracking.processed,
+                    total: tracking.total,
+                    is_estimate: tracking.is_estimate,
+                };
+                Progress { step, step_number, step_count, tracking }
+            }
+        }
+    }
+}
