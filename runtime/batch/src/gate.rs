@@ -29,7 +29,7 @@ struct Inner {
 ///
 /// A gate that closes waits until this right is given back.
 #[derive(Debug)]
-pub struct SavePass<'a>(
+pub(crate) struct SavePass<'a>(
     #[expect(dead_code, reason = "held for as long as it is there")] tokio::sync::MutexGuard<'a, ()>,
 );
 
@@ -47,7 +47,7 @@ impl Gate {
     }
 
     /// Allows the caller to save something; `None` if the gate is closed.
-    pub async fn pass(&self) -> Option<SavePass<'_>> {
+    pub(crate) async fn pass(&self) -> Option<SavePass<'_>> {
         let saving = self.0.saving.lock().await;
         (!self.is_closed()).then_some(SavePass(saving))
     }

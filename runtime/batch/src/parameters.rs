@@ -27,7 +27,7 @@ pub const PARAMETERS_BYTES_MAX: usize = 1 << 20;
 ///
 /// There is a limit because a person does not correct more at once, and because each violation may quote a long
 /// value.
-pub const VIOLATIONS_MAX: usize = 100;
+pub(crate) const VIOLATIONS_MAX: usize = 100;
 
 /// A checked schema, ready to validate.
 #[derive(Debug)]

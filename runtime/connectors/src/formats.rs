@@ -38,7 +38,7 @@ const FORMATS: &[Format] = &[
         reader_options: csv::READER_OPTIONS,
         reader: |setup| Ok(Box::new(CsvReader::new(setup)?)),
         writer_options: csv::WRITER_OPTIONS,
-        writer: |setup| Ok(Box::new(CsvWriter::new(setup)?)),
+        writer: |setup| Ok(Box::new(CsvWriter::from_setup(setup)?)),
         jobs: include_str!("formats/csv/jobs.yaml"),
     },
     Format {
@@ -46,7 +46,7 @@ const FORMATS: &[Format] = &[
         reader_options: jsonl::READER_OPTIONS,
         reader: |setup| Ok(Box::new(JsonlReader::new(setup)?)),
         writer_options: jsonl::WRITER_OPTIONS,
-        writer: |setup| Ok(Box::new(JsonlWriter::new(setup)?)),
+        writer: |setup| Ok(Box::new(JsonlWriter::from_setup(setup)?)),
         jobs: include_str!("formats/jsonl/jobs.yaml"),
     },
 ];

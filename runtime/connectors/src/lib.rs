@@ -143,6 +143,7 @@ mod formats;
 pub mod fuzzing;
 mod input_file;
 mod known_beginnings;
+mod line_writer;
 mod location;
 mod options;
 mod other_format;

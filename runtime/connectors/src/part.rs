@@ -34,6 +34,25 @@ pub(crate) struct Part {
     end: Option<u64>,
 }
 
+impl Mark {
+    /// The place that a reader has reached.
+    pub(crate) fn reached(file: &mut InputFile, line: u64, items: u64) -> Result<Self> {
+        let tail = file.tail()?;
+        Ok(Self { offset: file.offset(), line, items, tail })
+    }
+
+    /// Continues a file at this place, if the file is still the one that was read.
+    ///
+    /// The last line may have had no end when it was counted: its end is skipped now. `line_ends` are the other bytes
+    /// than a line feed that end a line.
+    pub(crate) fn resume(self, file: &mut InputFile, part: Option<Part>, line_ends: &[u8]) -> Result<()> {
+        file.check_counts(self.offset, self.line, self.items)?;
+        Part::check_counts(part, self.offset, self.items)?;
+        let last = file.resume(self.offset, self.tail)?;
+        file.end_last_line(last, line_ends)
+    }
+}
+
 impl Part {
     /// Whether no item of the part begins at this offset.
     pub(crate) fn is_over(part: Option<Self>, offset: u64) -> bool {
@@ -52,7 +71,7 @@ impl Part {
     }
 
     /// Fails for numbers that no reader wrote: counting on from them would overflow.
-    pub(crate) fn check_counts(part: Option<Self>, offset: u64, items: u64) -> Result<()> {
+    fn check_counts(part: Option<Self>, offset: u64, items: u64) -> Result<()> {
         let Some(Self { items_before, end, .. }) = part else { return Ok(()) };
         if items_before <= items && end.is_none_or(|end| offset <= end) {
             return Ok(());

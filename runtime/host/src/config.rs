@@ -11,6 +11,6 @@ mod watch;
 
 pub use error::{ConfigError, ConfigWarning};
 pub use policy_file::POLICY_FILE;
-pub use policy_files::{CheckedFile, PolicyFiles, TENANTS_FOLDER, TenantConfig};
+pub use policy_files::{CheckedFile, PolicyFiles, TenantConfig};
 pub use stamp::ReadFrom;
 pub use watch::{PolicyEvent, PolicyWatch, Served};

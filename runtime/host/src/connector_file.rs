@@ -26,14 +26,14 @@ use stepbox_sandbox::World;
 
 use check::{CheckedElement, CheckedJob, CheckedStep, CheckedStepKind, worlds_of};
 pub use check::{Known, optional_in_grants};
-pub use folder::ConnectorFolder;
+pub(crate) use folder::ConnectorFolder;
 use located::Locations;
 
 /// The name of the file in the connector's folder.
 const CONNECTOR_FILE: &str = "connector.yaml";
 
 /// The maximum length of a connector file, in bytes.
-pub const CONNECTOR_FILE_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const CONNECTOR_FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// What is wrong with a connector file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +149,7 @@ pub enum ComponentSource {
 
 impl ConnectorFile {
     /// Reads `connector.yaml` in a folder.
-    pub fn read(folder: &ConnectorFolder, known: &Known) -> Result<Self, ConnectorFileError> {
+    pub(crate) fn read(folder: &ConnectorFolder, known: &Known) -> Result<Self, ConnectorFileError> {
         let file = folder.path().join(CONNECTOR_FILE);
         let bytes = folder.read(Path::new(CONNECTOR_FILE), CONNECTOR_FILE_BYTES_MAX);
         let bytes = bytes.map_err(|error| unreadable(folder.path(), &error))?;
@@ -202,7 +202,7 @@ impl ConnectorFile {
     }
 
     /// An error about a component, at the place where the file names the component.
-    pub fn component_error(
+    pub(crate) fn component_error(
         &self,
         name: &str,
         code: &'static str,

@@ -89,8 +89,7 @@ pub use metrics::METRICS_TYPE;
 pub use policy::{AskedGrant, FilesPolicy, Policy, Quotas};
 pub use regular_file::open_regular;
 pub use signature::{
-    SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError,
-    read_signature,
+    SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError, read_signature,
 };
 pub use stepbox::{Health, Stepbox};
 pub use stepbox_batch as batch;
@@ -112,7 +111,7 @@ pub use tenant::{
     Running, Tenant, Upload, receive_component,
 };
 pub use tenants::TenantStanding;
-pub use timing::{LEASE_MS, LEASE_MS_MIN, PROGRESS_MS, RESCUE_MS, STOP_CHECK_MS};
+pub use timing::{LEASE_MS, LEASE_MS_MIN, STOP_CHECK_MS};
 pub use worker::{
     Stage, Worker, WorkerEvent, WorkerHealth, WorkerListener, WorkerOptions, WorkerProbe, WorkerProblem,
 };

@@ -100,7 +100,7 @@ impl Stepbox {
 
     /// Protects one more file from every job, from now on: see
     /// [`Builder::own_path`](crate::Builder::own_path).
-    pub fn keep_file(&self, path: &Path) -> Result<(), Error> {
+    pub(crate) fn keep_file(&self, path: &Path) -> Result<(), Error> {
         let absolute = std::path::absolute(path).map_err(|source| Error::DataFolder {
             path: path.to_owned(),
             action: "cannot be opened",

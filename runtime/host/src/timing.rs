@@ -11,6 +11,6 @@ pub(crate) const BEATS_PER_LEASE: u64 = 3;
 /// How often a run checks whether it should stop, in milliseconds.
 pub const STOP_CHECK_MS: u64 = 100;
 /// How often a run stores its progress, in milliseconds.
-pub const PROGRESS_MS: u64 = 500;
+pub(crate) const PROGRESS_MS: u64 = 500;
 /// How often a worker looks for lost executions, in milliseconds.
-pub const RESCUE_MS: u64 = 1_000;
+pub(crate) const RESCUE_MS: u64 = 1_000;

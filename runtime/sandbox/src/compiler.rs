@@ -50,7 +50,7 @@ pub struct CompileProcess {
 
 impl CompileProcess {
     /// The default of [`time_ms_max`](Self::time_ms_max): 20 seconds.
-    pub const TIME_MS_MAX: u64 = 20_000;
+    const TIME_MS_MAX: u64 = 20_000;
     /// The default of [`memory_bytes_max`](Self::memory_bytes_max): 1 GiB.
     pub const MEMORY_BYTES_MAX: u64 = 1 << 30;
 

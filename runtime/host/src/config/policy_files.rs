@@ -14,7 +14,7 @@ use super::stamp::{ReadFrom, Stamp};
 use crate::policy::Policy;
 
 /// The folder in the data folder with the policies of single tenants, each in a file `NAME.yaml`.
-pub const TENANTS_FOLDER: &str = "tenants";
+const TENANTS_FOLDER: &str = "tenants";
 
 /// The end of the name of a tenant's file.
 const SUFFIX: &str = ".yaml";

@@ -14,7 +14,7 @@ use stepbox_connectors::Wall;
 
 /// A connector's folder, which stays open.
 #[derive(Clone)]
-pub struct ConnectorFolder {
+pub(crate) struct ConnectorFolder {
     path: PathBuf,
     folder: Arc<Dir>,
     wall: Arc<Wall>,
@@ -24,7 +24,7 @@ impl ConnectorFolder {
     /// Opens the folder.
     ///
     /// Its own path may contain links, but nothing in the folder may be a link.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let folder = Arc::new(Dir::open_ambient_dir(path, ambient_authority())?);
         Ok(Self { path: path.to_owned(), folder, wall: Arc::default() })
     }
@@ -35,7 +35,7 @@ impl ConnectorFolder {
     }
 
     /// The path by which the folder was opened.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 

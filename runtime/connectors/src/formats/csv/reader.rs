@@ -159,17 +159,14 @@ impl Input {
             let (path, difference) = (self.file.path(), "its header differs".to_owned());
             return Err(ConnectorError::InputChanged { path, difference });
         }
-        self.file.check_counts(state.offset, state.line, state.items)?;
-        Part::check_counts(state.part, state.offset, state.items)?;
-        let last = self.file.resume(state.offset, state.tail)?;
-        (self.line, self.items, self.part) = (state.line, state.items, state.part);
-        // The last line had no end when it was counted. Its end is skipped now.
-        self.file.end_last_line(last, b"\r")
+        let State { offset, line, items, tail, part, .. } = state;
+        Mark { offset, line, items, tail }.resume(&mut self.file, part, b"\r")?;
+        (self.line, self.items, self.part) = (line, items, part);
+        Ok(())
     }
 
     fn mark(&mut self) -> Result<Mark> {
-        let tail = self.file.tail()?;
-        Ok(Mark { offset: self.file.offset(), line: self.line, items: self.items, tail })
+        Mark::reached(&mut self.file, self.line, self.items)
     }
 
     fn state(&mut self) -> Result<Vec<u8>> {

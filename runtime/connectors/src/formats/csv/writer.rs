@@ -1,10 +1,7 @@
 //! The writer `csv`: one item is one row of the file.
 
-use async_trait::async_trait;
-use stepbox_batch::element::{ItemWriter, More, Opening, SkippedRow};
-use stepbox_batch::error::Halt;
+use stepbox_batch::element::{Opening, SkippedRow};
 use stepbox_batch::rows::{ROWS_BYTES_MAX, Rows};
-use stepbox_batch::step_context::StepContext;
 
 use super::dialect::Dialect;
 use super::render::{append_header, append_rows, is_plain, looks_odd, needs_enclosure};
@@ -12,10 +9,9 @@ use crate::ITEM_MIB_MAX;
 use crate::element_setup::ElementSetup;
 use crate::error::{ConnectorError, Result};
 use crate::fingerprint::fingerprint_of_names;
+use crate::line_writer::{LineFormat, LineWriter, Lines, Top};
 use crate::location::Location;
 use crate::options::Options;
-use crate::output_file::{Layout, OutputFile};
-use crate::reach::Reach;
 
 /// The code of an item that cannot be written without an enclosure.
 const NEEDS_ENCLOSURE_CODE: &str = "needs-enclosure";
@@ -27,41 +23,30 @@ const TOO_LONG_CODE: &str = "row-too-long";
 /// A cell is enclosed only if it must be. Null becomes an empty cell, because CSV knows no difference. An export
 /// without items still has its header. Cells are written as they are. A spreadsheet reads a cell that begins with `=`
 /// as a formula; a protection against that would change the data for all other programs.
+pub(crate) type CsvWriter = LineWriter<CsvLines>;
+
+/// Items as rows of CSV.
 #[derive(Debug)]
-pub(crate) struct CsvWriter {
-    to: Location,
-    reach: Reach,
+pub(crate) struct CsvLines {
     dialect: Dialect,
     with_header: bool,
-    /// The largest number of items in a file.
-    lines_per_file: Option<u64>,
-    output: Option<Output>,
-}
-
-#[derive(Debug)]
-struct Output {
-    file: OutputFile,
-    context: StepContext,
-    /// The header at the top of each file; empty without a header.
-    header: Vec<u8>,
 }
 
 impl CsvWriter {
-    pub(crate) fn new(setup: &ElementSetup) -> Result<Self> {
+    pub(crate) fn from_setup(setup: &ElementSetup) -> Result<Self> {
         let options = Options::new(&setup.options, super::WRITER_OPTIONS)?;
-        Ok(Self {
-            to: options.location("to")?,
-            reach: setup.reach.clone(),
+        let format = CsvLines {
             dialect: Dialect::from_options(&options)?,
             with_header: options.flag("with_header", true)?,
-            lines_per_file: options.count("lines_per_file")?,
-            output: None,
-        })
+        };
+        Self::new(&options, &setup.reach, format)
     }
+}
 
+impl CsvLines {
     /// The header at the top of each file. Fails for a header that the reader would refuse.
-    fn header(&self, names: &[String]) -> Result<Vec<u8>> {
-        let (mut header, path) = (Vec::new(), || self.to.path().to_owned());
+    fn header(&self, names: &[String], to: &Location) -> Result<Vec<u8>> {
+        let (mut header, path) = (Vec::new(), || to.path().to_owned());
         if !self.with_header {
             return Ok(header);
         }
@@ -79,48 +64,23 @@ impl CsvWriter {
         }
         Ok(header)
     }
-
-    fn output(&mut self) -> Result<&mut Output> {
-        self.output.as_mut().ok_or(ConnectorError::NotOpen)
-    }
 }
 
-#[async_trait]
-impl ItemWriter for CsvWriter {
-    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), Halt> {
-        // First closes an earlier output of this writer: otherwise its lock would remain, and the file would have to be
-        // copied.
-        self.output = None;
+impl LineFormat for CsvLines {
+    fn begin(&mut self, opening: &Opening<'_>, to: &Location) -> Result<Top> {
         let columns = Some(fingerprint_of_names(opening.header));
-        let header = self.header(opening.header)?;
-        let layout = Layout { lines_max: self.lines_per_file, columns };
-        let (mut file, is_new) = OutputFile::open(&self.to, &self.reach, &opening, layout)?;
-        // A fragment gets no header: it will be below the header of the whole output.
-        if is_new && opening.fragment.is_none() {
-            file.buffer().extend_from_slice(&header);
-        }
-        self.output = Some(Output { file, context: opening.context.clone(), header });
-        Ok(())
+        Ok(Top { text: self.header(opening.header, to)?, columns })
     }
 
-    async fn withdraw(&mut self) {
-        if let Some(Output { file, .. }) = &mut self.output {
-            file.withdraw();
-        }
-    }
-
-    async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, Halt> {
+    fn write(&mut self, rows: &Rows, lines: &mut Lines) -> Result<Vec<SkippedRow>> {
         let dialect = self.dialect;
-        let Output { file, header, .. } = self.output()?;
         if dialect.enclosure.is_none() || may_be_too_long(rows) {
-            return Ok(write_each(dialect, file, header, rows)?);
+            return write_each(dialect, lines, rows);
         }
         let mut start = 0;
         while start < rows.len() {
-            if file.lines_left() == 0 {
-                file.begin_next_file()?;
-                file.buffer().extend_from_slice(header);
-            }
+            lines.begin_next_file_if_full()?;
+            let file = lines.file();
             let count = (rows.len() - start).min(usize::try_from(file.lines_left()).unwrap_or(usize::MAX));
             append_rows(dialect, rows, start..start + count, file.buffer());
             file.add_lines(count as u64);
@@ -128,24 +88,6 @@ impl ItemWriter for CsvWriter {
             start += count;
         }
         Ok(Vec::new())
-    }
-
-    async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, Halt> {
-        Ok(self.output()?.file.checkpoint()?)
-    }
-
-    /// False with `lines_per_file`: the file of a line is known only when all lines before it are counted.
-    fn can_absorb(&self) -> bool {
-        self.lines_per_file.is_none()
-    }
-
-    async fn absorb(&mut self, state: &[u8]) -> std::result::Result<More, Halt> {
-        Ok(self.output()?.file.absorb(state)?)
-    }
-
-    async fn complete(&mut self) -> std::result::Result<(), Halt> {
-        let Output { file, context, .. } = self.output()?;
-        Ok(file.complete(context)?)
     }
 }
 
@@ -155,12 +97,7 @@ fn may_be_too_long(rows: &Rows) -> bool {
 }
 
 /// Writes row by row, and sets aside the rows that a reader would refuse or split.
-fn write_each(
-    dialect: Dialect,
-    file: &mut OutputFile,
-    header: &[u8],
-    rows: &Rows,
-) -> Result<Vec<SkippedRow>> {
+fn write_each(dialect: Dialect, lines: &mut Lines, rows: &Rows) -> Result<Vec<SkippedRow>> {
     let (mut skipped, mut line) = (Vec::new(), Vec::new());
     for row in 0..rows.len() {
         line.clear();
@@ -177,10 +114,8 @@ fn write_each(
             skipped.push(SkippedRow { row: row as u32, code: code.to_owned(), reason });
             continue;
         }
-        if file.lines_left() == 0 {
-            file.begin_next_file()?;
-            file.buffer().extend_from_slice(header);
-        }
+        lines.begin_next_file_if_full()?;
+        let file = lines.file();
         file.buffer().extend_from_slice(&line);
         file.add_lines(1);
         file.flush_if_full()?;

@@ -263,13 +263,10 @@ impl Input {
     fn resume(&mut self, state: &[u8]) -> Result<()> {
         let state: State<'_> =
             serde_json::from_slice(state).map_err(|source| ConnectorError::BadState { source })?;
-        self.file.check_counts(state.offset, state.line, state.items)?;
-        Part::check_counts(state.part, state.offset, state.items)?;
-        let last = self.file.resume(state.offset, state.tail)?;
-        (self.line, self.items, self.part) = (state.line, state.items, state.part);
-        // The last line had no end when it was counted. Its end is skipped now.
-        self.file.end_last_line(last, b"")?;
-        self.found = state.found.map(Cow::into_owned);
+        let State { offset, line, items, tail, found, part } = state;
+        Mark { offset, line, items, tail }.resume(&mut self.file, part, b"")?;
+        (self.line, self.items, self.part) = (line, items, part);
+        self.found = found.map(Cow::into_owned);
         self.columns = Columns::new(self.found.iter().flat_map(|found| found.columns.clone()).collect());
         self.has_columns = self.found.is_some();
         Ok(())
@@ -294,8 +291,7 @@ impl Input {
     }
 
     fn mark(&mut self) -> Result<Mark> {
-        let tail = self.file.tail()?;
-        Ok(Mark { offset: self.file.offset(), line: self.line, items: self.items, tail })
+        Mark::reached(&mut self.file, self.line, self.items)
     }
 
     fn state(&mut self) -> Result<Vec<u8>> {

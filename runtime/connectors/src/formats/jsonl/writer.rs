@@ -1,21 +1,18 @@
 //! The writer `jsonl`: one item is one line of the file.
 
-use async_trait::async_trait;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use stepbox_batch::element::{ItemWriter, More, Opening, SkippedRow};
-use stepbox_batch::error::Halt;
+use stepbox_batch::element::{Opening, SkippedRow};
 use stepbox_batch::log::LogLevel;
 use stepbox_batch::rows::{ROWS_BYTES_MAX, Rows};
 use stepbox_batch::step_context::StepContext;
 
 use crate::ITEM_MIB_MAX;
 use crate::element_setup::ElementSetup;
-use crate::error::{ConnectorError, Result};
+use crate::error::Result;
+use crate::line_writer::{LineFormat, LineWriter, Lines, Top};
 use crate::location::Location;
 use crate::options::Options;
-use crate::output_file::{Layout, OutputFile};
-use crate::reach::Reach;
 
 /// The code of an item whose cell is not the JSON that it should be.
 const NOT_JSON_CODE: &str = "not-json";
@@ -28,20 +25,12 @@ const TOO_LONG_CODE: &str = "line-too-long";
 /// job knows these columns, and names them in the option `json`. Their cells are written as they are; an empty cell is
 /// written as null, and so is a column that no item has. An item with a cell there that is not JSON is set aside as
 /// `not-json`.
-#[derive(Debug)]
-pub(crate) struct JsonlWriter {
-    to: Location,
-    reach: Reach,
-    json: Vec<String>,
-    /// The largest number of items in a file.
-    lines_per_file: Option<u64>,
-    output: Option<Output>,
-}
+pub(crate) type JsonlWriter = LineWriter<JsonLines>;
 
+/// Items as JSON objects, one on a line.
 #[derive(Debug)]
-struct Output {
-    file: OutputFile,
-    context: StepContext,
+pub(crate) struct JsonLines {
+    json: Vec<String>,
     columns: Vec<Column>,
 }
 
@@ -55,17 +44,14 @@ struct Column {
 }
 
 impl JsonlWriter {
-    pub(crate) fn new(setup: &ElementSetup) -> Result<Self> {
+    pub(crate) fn from_setup(setup: &ElementSetup) -> Result<Self> {
         let options = Options::new(&setup.options, super::WRITER_OPTIONS)?;
-        Ok(Self {
-            to: options.location("to")?,
-            reach: setup.reach.clone(),
-            json: options.names("json")?.unwrap_or_default(),
-            lines_per_file: options.count("lines_per_file")?,
-            output: None,
-        })
+        let format = JsonLines { json: options.names("json")?.unwrap_or_default(), columns: Vec::new() };
+        Self::new(&options, &setup.reach, format)
     }
+}
 
+impl JsonLines {
     fn columns(&self, header: &[String]) -> Vec<Column> {
         let is_missing = |name: &&String| !header.contains(name);
         let column = |(i, name): (usize, &String)| Column {
@@ -84,83 +70,48 @@ impl JsonlWriter {
             context.log(LogLevel::Warning, &message);
         }
     }
-
-    fn output(&mut self) -> Result<&mut Output> {
-        self.output.as_mut().ok_or(ConnectorError::NotOpen)
-    }
 }
 
-#[async_trait]
-impl ItemWriter for JsonlWriter {
-    async fn open(&mut self, opening: Opening<'_>) -> std::result::Result<(), Halt> {
-        // First closes an earlier output of this writer: otherwise its lock would remain, and the file would have to be
-        // copied.
-        self.output = None;
-        let columns = self.columns(opening.header);
+impl LineFormat for JsonLines {
+    fn begin(&mut self, opening: &Opening<'_>, _: &Location) -> Result<Top> {
+        self.columns = self.columns(opening.header);
         self.log_missing(opening.header, opening.context);
-        let layout = Layout { lines_max: self.lines_per_file, columns: None };
-        let (file, _) = OutputFile::open(&self.to, &self.reach, &opening, layout)?;
-        self.output = Some(Output { file, context: opening.context.clone(), columns });
-        Ok(())
+        Ok(Top::default())
     }
 
-    async fn withdraw(&mut self) {
-        if let Some(Output { file, .. }) = &mut self.output {
-            file.withdraw();
-        }
-    }
-
-    async fn write(&mut self, rows: &Rows) -> std::result::Result<Vec<SkippedRow>, Halt> {
-        let Output { file, columns, .. } = self.output()?;
+    fn write(&mut self, rows: &Rows, lines: &mut Lines) -> Result<Vec<SkippedRow>> {
         let mut skipped = Vec::new();
         for row in 0..rows.len() {
-            let begin = file.buffer().len();
-            let refused = match append_row(columns, rows, row, file.buffer()) {
-                Ok(()) if file.buffer().len() - begin > ROWS_BYTES_MAX => {
+            let buffer = lines.file().buffer();
+            let begin = buffer.len();
+            let refused = match append_row(&self.columns, rows, row, buffer) {
+                Ok(()) if buffer.len() - begin > ROWS_BYTES_MAX => {
                     (TOO_LONG_CODE, format!("as JSON it is longer than {ITEM_MIB_MAX} MiB"))
                 }
                 Ok(()) => {
-                    place_line(file, begin)?;
+                    place_line(lines, begin)?;
                     continue;
                 }
                 Err(reason) => (NOT_JSON_CODE, reason),
             };
-            file.buffer().truncate(begin);
+            buffer.truncate(begin);
             let (code, reason) = (refused.0.to_owned(), refused.1);
             skipped.push(SkippedRow { row: row as u32, code, reason });
         }
-        file.flush_if_full()?;
+        lines.file().flush_if_full()?;
         Ok(skipped)
-    }
-
-    async fn checkpoint(&mut self) -> std::result::Result<Vec<u8>, Halt> {
-        Ok(self.output()?.file.checkpoint()?)
-    }
-
-    /// False with `lines_per_file`: the file of a line is known only when all lines before it are counted.
-    fn can_absorb(&self) -> bool {
-        self.lines_per_file.is_none()
-    }
-
-    async fn absorb(&mut self, state: &[u8]) -> std::result::Result<More, Halt> {
-        Ok(self.output()?.file.absorb(state)?)
-    }
-
-    async fn complete(&mut self) -> std::result::Result<(), Halt> {
-        let Output { file, context, .. } = self.output()?;
-        Ok(file.complete(context)?)
     }
 }
 
 /// Counts the line at the end of the buffer, and moves it to the next file if this file is full. This happens only now,
 /// since an item that is set aside must not begin a file.
-fn place_line(file: &mut OutputFile, begin: usize) -> Result<()> {
-    if file.lines_left() == 0 {
-        let line = file.buffer().split_off(begin);
-        file.begin_next_file()?;
-        file.buffer().extend_from_slice(&line);
+fn place_line(lines: &mut Lines, begin: usize) -> Result<()> {
+    if lines.file().lines_left() == 0 {
+        let line = lines.file().buffer().split_off(begin);
+        lines.begin_next_file_if_full()?;
+        lines.file().buffer().extend_from_slice(&line);
     }
-    file.add_lines(1);
+    lines.file().add_lines(1);
     Ok(())
 }
 
