@@ -1,8 +1,10 @@
-//! Who did what, and when: the events of a tenant's audit trail.
+//! Who did what, and when: the events of the audit trails, one of each tenant and one of the installation.
 //!
 //! A repository writes the event in the same transaction as the change. So each change is recorded, and each
 //! recorded change did happen. This module decides the content of an event for all stores. No event holds values of
 //! parameters: they may be private.
+
+mod access;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -73,13 +75,37 @@ pub enum AuditAction {
     ExecutionRepaired,
     /// An execution was deleted.
     ExecutionPurged,
+    /// A user was created.
+    UserCreated,
+    /// A user was changed.
+    UserChanged,
+    /// A user was removed.
+    UserRemoved,
+    /// A link was made with which a password can be set.
+    PasswordLinkCreated,
+    /// The password of a user was set.
+    PasswordSet,
+    /// A user signed in.
+    SignedIn,
+    /// Somebody tried to sign in and was refused.
+    SignInFailed,
+    /// A session was ended, or all sessions of a user.
+    SignedOut,
+    /// A user got another role in the tenant, or lost it.
+    RoleChanged,
+    /// The lists of who has which right at an instance were changed.
+    InstanceRightsChanged,
+    /// A token was created.
+    TokenCreated,
+    /// A token was revoked.
+    TokenRevoked,
     /// Events of this trail were deleted.
     AuditPurged,
 }
 
 impl AuditAction {
     /// All actions.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 30] = [
         Self::ComponentUploaded,
         Self::ComponentRefused,
         Self::ComponentRemoved,
@@ -97,6 +123,18 @@ impl AuditAction {
         Self::ExecutionSetAside,
         Self::ExecutionRepaired,
         Self::ExecutionPurged,
+        Self::UserCreated,
+        Self::UserChanged,
+        Self::UserRemoved,
+        Self::PasswordLinkCreated,
+        Self::PasswordSet,
+        Self::SignedIn,
+        Self::SignInFailed,
+        Self::SignedOut,
+        Self::RoleChanged,
+        Self::InstanceRightsChanged,
+        Self::TokenCreated,
+        Self::TokenRevoked,
         Self::AuditPurged,
     ];
 
@@ -120,13 +158,50 @@ impl AuditAction {
             Self::ExecutionSetAside => "execution-set-aside",
             Self::ExecutionRepaired => "execution-repaired",
             Self::ExecutionPurged => "execution-purged",
+            Self::UserCreated => "user-created",
+            Self::UserChanged => "user-changed",
+            Self::UserRemoved => "user-removed",
+            Self::PasswordLinkCreated => "password-link-created",
+            Self::PasswordSet => "password-set",
+            Self::SignedIn => "signed-in",
+            Self::SignInFailed => "sign-in-failed",
+            Self::SignedOut => "signed-out",
+            Self::RoleChanged => "role-changed",
+            Self::InstanceRightsChanged => "instance-rights-changed",
+            Self::TokenCreated => "token-created",
+            Self::TokenRevoked => "token-revoked",
             Self::AuditPurged => "audit-purged",
         }
     }
 
-    /// The kind of thing that it was done to: the first word of the action's name.
+    /// The kind of thing that it was done to: the first word of the action's name, or `user` if a user did it to
+    /// themselves or had it done to them.
     pub fn kind(self) -> &'static str {
-        self.as_str().split('-').next().unwrap_or_default()
+        match self {
+            Self::PasswordLinkCreated
+            | Self::PasswordSet
+            | Self::SignedIn
+            | Self::SignInFailed
+            | Self::SignedOut
+            | Self::RoleChanged => "user",
+            other => other.as_str().split('-').next().unwrap_or_default(),
+        }
+    }
+
+    /// Whether the events of this action are in the trail of the installation, and not in that of a tenant. Events
+    /// of tokens and of purges are in the trail that they belong to.
+    pub fn is_of_installation(self) -> bool {
+        matches!(
+            self,
+            Self::UserCreated
+                | Self::UserChanged
+                | Self::UserRemoved
+                | Self::PasswordLinkCreated
+                | Self::PasswordSet
+                | Self::SignedIn
+                | Self::SignInFailed
+                | Self::SignedOut
+        )
     }
 }
 
@@ -362,7 +437,7 @@ mod tests {
     fn each_action_has_a_name_of_its_own() {
         for action in AuditAction::ALL {
             assert_eq!(action.as_str().parse(), Ok(action));
-            let kinds = ["component", "connector", "instance", "execution", "audit"];
+            let kinds = ["component", "connector", "instance", "execution", "user", "token", "audit"];
             assert!(kinds.contains(&action.kind()), "{action}");
         }
         let error = "execution-forgotten".parse::<AuditAction>().unwrap_err();

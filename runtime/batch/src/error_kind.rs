@@ -62,7 +62,9 @@ impl RepositoryError {
             Self::AlreadyExists { .. } => ErrorKind::Conflict,
             Self::InUse { .. } => ErrorKind::InUse,
             Self::NotUnique { .. } | Self::WrongStatus { .. } => ErrorKind::WrongState,
+            Self::LastOperator(_) | Self::HasUsers => ErrorKind::WrongState,
             Self::QueueFull { .. } | Self::ConcurrencyReached { .. } => ErrorKind::TooMany,
+            Self::TooManyTokens { .. } => ErrorKind::TooMany,
             Self::LeaseLost { .. } => ErrorKind::Unexpected,
             Self::Busy { .. }
             | Self::NewerVersion { .. }

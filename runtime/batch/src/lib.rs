@@ -7,6 +7,7 @@
 //! - the stored state of a run, and the rules that every store keeps: [`execution`]; the ports through which a run
 //!   is stored: [`ports`], [`recorder`]; what is installed: [`inventory`]; the processes that run executions:
 //!   [`worker`]; the audit trail: [`audit`];
+//! - who may do what: [`access`];
 //! - texts that are safe to show: [`visible`];
 //! - what elements use: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`] and
 //!   [`run_context`] (parameters, progress, [`findings`], stop requests), [`log`]; and the [`gate`] between
@@ -39,9 +40,11 @@
 //! # Ok::<(), stepbox_batch::parameters::SchemaError>(())
 //! ```
 
+pub mod access;
 pub mod accounting;
 pub mod actor;
 pub mod audit;
+pub mod base62;
 pub mod clock;
 pub mod component_quota;
 pub mod counters;

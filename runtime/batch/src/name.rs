@@ -157,8 +157,9 @@ name! {
     |c| c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// The user who does something, for the audit trail: any text that can be read on one line.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// The name of a user: any text that can be read on one line.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct UserName(String);
 
 impl UserName {
@@ -187,6 +188,34 @@ impl UserName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for UserName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(text)
+    }
+}
+
+impl std::str::FromStr for UserName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::new(text)
+    }
+}
+
+impl From<UserName> for String {
+    fn from(name: UserName) -> String {
+        name.0
     }
 }
 

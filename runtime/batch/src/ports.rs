@@ -2,7 +2,6 @@
 //!
 //! | port | what it keeps |
 //! |---|---|
-//! | [`Installation`] | which installation it is, and what time it is there |
 //! | [`Installation`] | which installation the store belongs to, and the time of its clock |
 //! | [`Instances`] | job instances |
 //! | [`Executions`] | executions: accepted, looked up, stopped, purged |
@@ -13,6 +12,8 @@
 //! | [`Workers`] | the known workers |
 //! | [`Outbox`] | what happened to executions, as events that any process can read |
 //! | [`AuditTrail`] | which user did what |
+//! | [`Accounts`] | users, their roles in tenants, and rights per instance |
+//! | [`Credentials`] | passwords, sessions, tokens and one-time links |
 //!
 //! [`JobRepository`] is all of them, for a caller that has a whole store. `stepbox-store` has two stores; a store
 //! of another kind implements the ports and passes the suite in `stepbox-store-testing`. The rules that all stores
@@ -29,7 +30,9 @@
 //! Only the worker that holds the lease of an execution writes its rows, with [`ExecutionJournal::save`]; each save
 //! is one transaction. A stop request has a column of its own, so no save can overwrite it.
 
+pub mod accounts;
 pub mod audit_trail;
+pub mod credentials;
 pub mod error;
 pub mod executions;
 pub mod installation;
@@ -45,7 +48,9 @@ pub mod repository;
 pub mod store_report;
 pub mod workers;
 
+pub use accounts::Accounts;
 pub use audit_trail::{AuditTrail, EVENTS_PURGED_TOGETHER};
+pub use credentials::{Credentials, SessionPrincipal, TokenPrincipal};
 pub use error::{Outlook, RepositoryError, Result};
 pub use executions::Executions;
 pub use installation::Installation;

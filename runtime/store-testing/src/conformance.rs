@@ -14,12 +14,17 @@ pub mod executions;
 pub mod installation;
 pub mod instances;
 pub mod leases;
+pub mod links;
+pub mod members;
 pub mod model;
 pub mod purging;
 pub mod queue;
 pub mod saves;
+pub mod sessions;
 pub mod stops;
 pub mod tenants;
+pub mod tokens;
+pub mod users;
 pub mod watchdog;
 pub mod wholes;
 pub mod workers;
@@ -32,6 +37,7 @@ macro_rules! conformance {
         $crate::conformance! { @tests $empty_store
             audit {
                 each_action_leaves_its_event
+                of_the_installation_is_apart
                 what_is_refused_leaves_no_event
                 comes_newest_first_and_filtered
                 outlives_what_it_tells_of
@@ -113,6 +119,27 @@ macro_rules! conformance {
                 written_in_the_future_are_cut_once
                 of_workers_known_to_live_are_left_alone
             }
+            links {
+                are_used_once
+                of_two_uses_at_once_one_wins
+                are_of_no_use_when_they_are_old
+                are_replaced_by_newer_ones
+                are_used_up_by_a_password
+                of_users_who_must_not_come_in_are_dead
+                for_the_first_operator_need_an_empty_installation
+                of_two_first_operators_one_wins
+            }
+            members {
+                have_one_role_in_a_tenant
+                must_be_users
+                are_of_their_tenant_alone
+                lose_their_sessions_with_their_role
+                are_listed_by_name
+                are_named_in_lists_of_instances
+                lists_need_an_instance_and_members
+                lists_outlive_the_instance
+                leave_lists_when_they_go
+            }
             model {
                 short_histories_end_well
                 random_histories_end_well
@@ -159,6 +186,16 @@ macro_rules! conformance {
                 hold_any_text
                 hold_large_numbers
             }
+            sessions {
+                stand_for_their_user
+                need_what_the_user_has_shown
+                end_when_they_are_not_used
+                are_dead_at_once
+                that_were_ended_stay_dead
+                of_a_sign_in_beside_a_change_none_is_left
+                are_few_for_each_user
+                are_unknown_by_other_hashes
+            }
             stops {
                 are_requested_of_workers_and_done_where_there_is_none
                 are_refused_where_the_job_is_not_stoppable
@@ -168,6 +205,29 @@ macro_rules! conformance {
             }
             tenants {
                 never_see_each_other
+            }
+            tokens {
+                stand_for_their_owner
+                have_the_rights_of_the_moment
+                of_the_installation_need_an_operator
+                expire
+                are_dead_at_once
+                made_with_another_go_with_it
+                made_beside_a_revocation_are_not_left
+                are_listed_by_tenant_and_owner
+                are_revoked_where_they_belong
+                are_few_for_each_user
+                tell_when_they_were_used
+            }
+            users {
+                come_back_as_they_went
+                a_name_and_an_identity_are_taken_once
+                change_and_say_so
+                come_by_name_page_by_page
+                leave_an_operator
+                leave_an_operator_also_at_once
+                leave_nothing_behind
+                have_passwords_that_are_checked_and_set
             }
             watchdog {
                 fails_what_a_lost_worker_left_behind
@@ -219,12 +279,17 @@ mod tests {
             include_str!("conformance/executions.rs"),
             include_str!("conformance/instances.rs"),
             include_str!("conformance/leases.rs"),
+            include_str!("conformance/links.rs"),
+            include_str!("conformance/members.rs"),
             include_str!("conformance/model.rs"),
             include_str!("conformance/purging.rs"),
             include_str!("conformance/queue.rs"),
             include_str!("conformance/saves.rs"),
+            include_str!("conformance/sessions.rs"),
             include_str!("conformance/stops.rs"),
             include_str!("conformance/tenants.rs"),
+            include_str!("conformance/tokens.rs"),
+            include_str!("conformance/users.rs"),
             include_str!("conformance/watchdog.rs"),
             include_str!("conformance/wholes.rs"),
             include_str!("conformance/workers.rs"),

@@ -1,5 +1,7 @@
 //! A store with a listener before it. The listener gets each call before and after the call is made.
 
+mod access;
+
 use async_trait::async_trait;
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
@@ -313,6 +315,21 @@ impl<S: JobRepository, I: Interposer> AuditTrail for Interposed<S, I> {
 
     async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64> {
         self.around(Call::Write("purge_audit"), self.store.purge_audit(tenant, before, by)).await
+    }
+
+    async fn record_of_installation(&self, deed: &Deed, by: &Actor) -> Result<()> {
+        let recorded = self.store.record_of_installation(deed, by);
+        self.around(Call::Write("record_of_installation"), recorded).await
+    }
+
+    async fn audit_of_installation(&self, filter: &AuditFilter) -> Result<Listing<AuditEvent>> {
+        let listed = self.store.audit_of_installation(filter);
+        self.around(Call::Read("audit_of_installation"), listed).await
+    }
+
+    async fn purge_audit_of_installation(&self, before: Timestamp, by: &Actor) -> Result<u64> {
+        let purged = self.store.purge_audit_of_installation(before, by);
+        self.around(Call::Write("purge_audit_of_installation"), purged).await
     }
 }
 

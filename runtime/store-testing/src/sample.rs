@@ -1,5 +1,7 @@
 //! The test data of the suite: one job, one instance, executions in any status.
 
+pub mod access;
+
 use std::task::Poll;
 
 use serde_json::{Value, json};

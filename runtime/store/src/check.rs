@@ -137,7 +137,13 @@ pub(crate) const EXECUTIONS: &str =
 
 /// The tenants that have anything other than executions.
 pub(crate) const TENANTS: &str = "SELECT tenant FROM connectors UNION SELECT tenant FROM components
-    UNION SELECT tenant FROM job_instances ORDER BY tenant";
+    UNION SELECT tenant FROM job_instances UNION SELECT tenant FROM members
+    UNION SELECT tenant FROM instance_rights UNION SELECT tenant FROM tokens WHERE tenant IS NOT NULL
+    ORDER BY tenant";
+
+/// The instances of a tenant that have lists of who has which right.
+pub(crate) const LISTED_INSTANCES: &str =
+    "SELECT DISTINCT instance FROM instance_rights WHERE tenant = :tenant ORDER BY instance";
 
 /// Makes an execution look as if its worker was lost just now.
 pub(crate) const BE_LOST: &str = "UPDATE job_executions SET set_aside = NULL, lease_expires_at = :now

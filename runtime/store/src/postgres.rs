@@ -1,5 +1,6 @@
 //! The store for many machines: a PostgreSQL database, which any number of processes use at the same time.
 
+mod accounts;
 mod address;
 mod aside;
 mod audit;
@@ -8,10 +9,12 @@ mod claim;
 mod components;
 mod connection;
 mod connectors;
+mod credentials;
 mod door;
 mod endings;
 mod executions;
 mod installation;
+mod instance_rights;
 mod instances;
 mod leases;
 mod locks;
@@ -29,6 +32,7 @@ mod schema;
 mod session;
 mod steps;
 mod submit;
+mod tokens;
 mod trouble;
 mod value;
 mod wake;

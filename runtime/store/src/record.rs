@@ -13,6 +13,7 @@
 //!   checkpoint) has a number of its own, and the program knows all these numbers.
 //! - *Any other data* is damage, and refused as [`RepositoryError::Corrupt`] with row and column.
 
+pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod checkpoint;
 pub(crate) mod columns;

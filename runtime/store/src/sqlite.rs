@@ -1,15 +1,18 @@
 //! The embedded store: one SQLite file, with a write-ahead log, for any number of processes of one
 //! machine.
 
+mod accounts;
 mod aside;
 mod audit;
 mod check;
 mod claim;
 mod components;
 mod connectors;
+mod credentials;
 mod endings;
 mod executions;
 mod installation;
+mod instance_rights;
 mod instances;
 mod leases;
 mod look;
@@ -25,6 +28,7 @@ mod rescue;
 mod row;
 mod steps;
 mod submit;
+mod tokens;
 mod trouble;
 mod turns;
 mod wake;

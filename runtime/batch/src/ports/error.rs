@@ -2,7 +2,7 @@
 
 use crate::component_quota::ComponentQuotaError;
 use crate::execution::status::BatchStatus;
-use crate::name::{Digest, InstanceCode, JobExecutionId};
+use crate::name::{Digest, InstanceCode, JobExecutionId, UserName};
 
 /// Why a store refused a call, or could not answer it.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +10,7 @@ pub enum RepositoryError {
     /// A thing of that name exists already.
     #[error("the {kind} `{name}` exists already")]
     AlreadyExists {
-        /// `instance`, `connector`, `component`.
+        /// `instance`, `connector`, `component`, `user`, `identity`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -75,6 +75,20 @@ pub enum RepositoryError {
         max: u32,
         /// One of the running executions.
         id: JobExecutionId,
+    },
+    /// The installation would be left without an operator who may come in.
+    #[error("`{0}` is the last operator of the installation who may come in")]
+    LastOperator(UserName),
+    /// The installation has users already, so its first operator cannot be created.
+    #[error("the installation has users already")]
+    HasUsers,
+    /// The user has as many tokens as a user may have.
+    #[error("`{owner}` has {max} tokens, and a user may have no more")]
+    TooManyTokens {
+        /// The owner of the tokens.
+        owner: UserName,
+        /// How many tokens a user may have.
+        max: u32,
     },
     /// Another worker holds the execution: the worker that lost the lease must stop all its work on it.
     #[error("the lease of execution {id} was lost to another worker")]
@@ -166,6 +180,9 @@ impl RepositoryError {
             Self::NotUnique { .. } => "not-unique",
             Self::QueueFull { .. } => "queue-full",
             Self::ConcurrencyReached { .. } => "concurrency-reached",
+            Self::LastOperator(_) => "last-operator",
+            Self::HasUsers => "has-users",
+            Self::TooManyTokens { .. } => "too-many-tokens",
             Self::LeaseLost { .. } => "lease-lost",
             Self::Busy { .. } => "store-busy",
             Self::NewerVersion { .. } => "store-newer-version",

@@ -1,6 +1,8 @@
 //! A whole store.
 
+use super::accounts::Accounts;
 use super::audit_trail::AuditTrail;
+use super::credentials::Credentials;
 use super::executions::Executions;
 use super::installation::Installation;
 use super::instances::Instances;
@@ -25,6 +27,8 @@ pub trait JobRepository:
     + Workers
     + Outbox
     + AuditTrail
+    + Accounts
+    + Credentials
 {
 }
 
@@ -40,5 +44,7 @@ impl<S> JobRepository for S where
         + Workers
         + Outbox
         + AuditTrail
+        + Accounts
+        + Credentials
 {
 }

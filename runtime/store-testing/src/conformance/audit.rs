@@ -1,6 +1,7 @@
 //! The audit trail: an event for each change that a user or the runtime makes, and no other events.
 
 use serde_json::{Value, json};
+use stepbox_batch::access::{InstanceRights, Member, Role, UserChange};
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditAction, AuditEvent, AuditEventId, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
@@ -11,6 +12,7 @@ use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::JobRepository;
 
+use crate::sample::access::*;
 use crate::sample::*;
 
 /// Carries out the action. Returns the subject and the detail that its event must have.
@@ -110,6 +112,65 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
             store.purge(&tenant, &filter, by).await.unwrap();
             (stopped.id.to_string(), json!({ "instance": "nightly", "status": "STOPPED" }))
         }
+        AuditAction::UserCreated => {
+            store.create_user(&operator("root"), Some(&password("first")), by).await.unwrap();
+            let detail = json!({ "label": "The user root", "is_operator": true, "external": null });
+            ("root".to_owned(), detail)
+        }
+        AuditAction::UserChanged => {
+            let label = UserChange { label: Some("Root".to_owned()), ..UserChange::default() };
+            store.change_user(&name("root"), &label, by).await.unwrap();
+            ("root".to_owned(), json!({ "label": "Root" }))
+        }
+        AuditAction::UserRemoved => {
+            with_user(store, &user("peter")).await;
+            store.remove_user(&name("peter"), by).await.unwrap();
+            ("peter".to_owned(), json!({}))
+        }
+        AuditAction::PasswordLinkCreated => {
+            store.create_link(&link(1, Some("root")), by).await.unwrap();
+            ("root".to_owned(), json!({}))
+        }
+        AuditAction::PasswordSet => {
+            store.set_password(&name("root"), &password("first"), None, by).await.unwrap();
+            ("root".to_owned(), json!({ "with_link": false }))
+        }
+        AuditAction::SignedIn => {
+            assert!(store.create_session(&session(1, "root", "first"), by).await.unwrap());
+            ("root".to_owned(), json!({ "with": "password", "client": "192.0.2.7" }))
+        }
+        AuditAction::SignInFailed => {
+            let deed = Deed::sign_in_failed(None, Some("192.0.2.7"));
+            store.record_of_installation(&deed, by).await.unwrap();
+            (String::new(), json!({ "client": "192.0.2.7" }))
+        }
+        AuditAction::SignedOut => {
+            assert!(store.end_session(&session_hash(1), by).await.unwrap());
+            ("root".to_owned(), json!({ "sessions": 1 }))
+        }
+        AuditAction::RoleChanged => {
+            let member = Member { user: name("root"), role: Role::Viewer };
+            store.set_member(&tenant, &member, by).await.unwrap();
+            ("root".to_owned(), json!({ "before": null, "after": "viewer" }))
+        }
+        AuditAction::InstanceRightsChanged => {
+            let rights = InstanceRights { edit: Some([name("root")].into()), ..InstanceRights::default() };
+            store.set_instance_rights(&tenant, &code("nightly"), &rights, by).await.unwrap();
+            ("nightly".to_owned(), json!({ "edit": ["root"] }))
+        }
+        AuditAction::TokenCreated => {
+            let id = store.create_token(&token(1, "root"), by).await.unwrap();
+            let detail = json!({
+                "name": "ci 1", "owner": "root", "instance": null, "scopes": ["executions:read"],
+                "expires_at_ms": token(1, "root").wish.expires_at, "made_by": null,
+            });
+            (id.to_string(), detail)
+        }
+        AuditAction::TokenRevoked => {
+            let id = store.create_token(&token(2, "root"), by).await.unwrap();
+            store.revoke_token(Some(&tenant), id, None, by).await.unwrap();
+            (id.to_string(), json!({ "name": "ci 2", "owner": "root", "along_with": null }))
+        }
         AuditAction::AuditPurged => {
             let purged = store.purge_audit(&tenant, Timestamp(0), by).await.unwrap();
             assert_eq!(purged, 0);
@@ -125,7 +186,8 @@ pub async fn each_action_leaves_its_event(store: &dyn JobRepository) {
     // The following actions need an instance and a component.
     check(store, AuditAction::InstanceCreated).await;
     check(store, AuditAction::ComponentUploaded).await;
-    let done = trail(store, &AuditFilter::default()).await;
+    let mut done = trail(store, &AuditFilter::default()).await;
+    done.extend(store.audit_of_installation(&AuditFilter::default()).await.unwrap());
     let is_done = |action: &AuditAction| done.iter().any(|event| event.deed.action == *action);
     let needs_damage = |action: &AuditAction| {
         matches!(action, AuditAction::ExecutionSetAside | AuditAction::ExecutionRepaired)
@@ -141,7 +203,11 @@ async fn check(store: &dyn JobRepository, action: AuditAction) {
         _ => Actor::new(Some("julia"), NOW),
     };
     let (subject, detail) = carry_out(store, action, &by).await;
-    let newest = trail(store, &AuditFilter { limit: 1, ..AuditFilter::default() }).await.remove(0);
+    let newest = AuditFilter { limit: 1, ..AuditFilter::default() };
+    let newest = match action.is_of_installation() {
+        true => store.audit_of_installation(&newest).await.unwrap().items.remove(0),
+        false => trail(store, &newest).await.remove(0),
+    };
     let deed = Deed { action, subject, detail };
     assert_eq!(newest, AuditEvent { id: newest.id, by, deed }, "{action}");
 }
@@ -205,6 +271,34 @@ pub async fn comes_newest_first_and_filtered(store: &dyn JobRepository) {
         let found: Vec<_> = trail(store, &filter).await.into_iter().map(|event| event.deed.subject).collect();
         assert_eq!(found.join(" "), expected, "{filter:?}");
     }
+}
+
+/// The trail of the installation has no event of a tenant, and no tenant's trail has one of the installation.
+pub async fn of_the_installation_is_apart(store: &dyn JobRepository) {
+    with_instance(store).await;
+    for (at, text) in [(1, "a"), (2, "b"), (3, "c")] {
+        store.create_user(&user(text), None, &by(Timestamp(at))).await.unwrap();
+    }
+    let subjects = async |filter: &AuditFilter| {
+        let events = store.audit_of_installation(filter).await.unwrap();
+        events.iter().map(|event| event.deed.subject.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let all = AuditFilter::default();
+    assert_eq!(subjects(&all).await, "c b a");
+    assert_eq!(subjects(&AuditFilter { limit: 1, ..all.clone() }).await, "c");
+    let action = Some(AuditAction::UserRemoved);
+    assert_eq!(subjects(&AuditFilter { action, ..all.clone() }).await, "");
+    let of_tenant = trail(store, &all).await;
+    assert_eq!(of_tenant.len(), 1);
+
+    // A purge of one leaves the other.
+    assert_eq!(store.purge_audit(&tenant(), Timestamp(0), &by(NOW)).await.unwrap(), 0);
+    assert_eq!(subjects(&all).await, "c b a");
+    assert_eq!(store.purge_audit_of_installation(Timestamp(3), &by(NOW)).await.unwrap(), 2);
+    let left = store.audit_of_installation(&all).await.unwrap();
+    let left: Vec<_> = left.iter().map(|event| (event.deed.action.as_str(), &*event.deed.subject)).collect();
+    assert_eq!(left, [("audit-purged", ""), ("user-created", "c")]);
+    assert_eq!(trail(store, &all).await[1..], of_tenant);
 }
 
 pub async fn outlives_what_it_tells_of(store: &dyn JobRepository) {

@@ -3,33 +3,33 @@
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::name::TenantId;
 use stepbox_batch::ports::{EVENTS_PURGED_TOGETHER, Listing};
 
 use super::connection::Db;
 use super::trouble::{Outcome, listed};
 use super::value::{Value, named};
-use crate::record::audit::{AuditRecord, COLUMNS};
+use crate::record::audit::{AuditRecord, COLUMNS, Trail};
 use crate::record::columns::Columns;
 use crate::record::{Listed, stored};
 
 /// Adds an event. If its change is refused later in the same transaction, the event is rolled back with the change.
-pub(super) async fn append(db: &Db, tenant: &TenantId, deed: &Deed, by: &Actor) -> Outcome<()> {
+pub(super) async fn append<'a>(db: &Db, trail: impl Into<Trail<'a>>, deed: &Deed, by: &Actor) -> Outcome<()> {
+    let trail = trail.into();
     let AuditRecord { id: _, at, user_name, action, subject, detail } = AuditRecord::new(deed, by);
     let sql = "INSERT INTO audit_events (tenant, at, user_name, action, subject, detail)
                VALUES (:tenant, :at, :user_name, :action, :subject, :detail)";
     let values = named! {
-        "tenant": tenant.as_str(), "at": at, "user_name": &user_name, "action": &action,
+        "tenant": trail.as_str(), "at": at, "user_name": &user_name, "action": &action,
         "subject": &subject, "detail": &detail,
     };
     db.execute(sql, &values).await.map(drop)
 }
 
-pub(super) async fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<Listing<AuditEvent>> {
+pub(super) async fn list(db: &Db, trail: Trail<'_>, filter: &AuditFilter) -> Outcome<Listing<AuditEvent>> {
     let AuditFilter { action, user, since, before, limit } = filter;
     let action = action.map(|action| action.to_string());
     let wanted = [
-        Some(("tenant", "tenant = :tenant", Value::from(tenant.as_str()))),
+        Some(("tenant", "tenant = :tenant", Value::from(trail.as_str()))),
         action.as_ref().map(|action| ("action", "action = :action", Value::from(action))),
         user.as_ref().map(|user| ("user_name", "user_name = :user_name", Value::from(user))),
         since.map(|moment| ("since", "at >= :since", Value::from(moment.0))),
@@ -66,17 +66,17 @@ pub(super) const PURGE: &str = "DELETE FROM audit_events WHERE tenant = :tenant 
 /// deleted. Later passes write an event only if they have deleted something.
 pub(super) async fn purge(
     db: &Db,
-    tenant: &TenantId,
+    trail: Trail<'_>,
     before: Timestamp,
     is_first: bool,
     by: &Actor,
 ) -> Outcome<u64> {
     let values = named! {
-        "tenant": tenant.as_str(), "before": before.0, "limit": i64::from(EVENTS_PURGED_TOGETHER),
+        "tenant": trail.as_str(), "before": before.0, "limit": i64::from(EVENTS_PURGED_TOGETHER),
     };
     let gone = db.execute(PURGE, &values).await?;
     if is_first || gone > 0 {
-        append(db, tenant, &Deed::audit_purged(before, gone), by).await?;
+        append(db, trail, &Deed::audit_purged(before, gone), by).await?;
     }
     Ok(gone)
 }

@@ -10,16 +10,19 @@ use stepbox_batch::execution::ending::Ending;
 use stepbox_batch::execution::part::PartOfEnded;
 use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::ports::{Finding, RepositoryError};
+use stepbox_batch::ports::{Damaged, Finding, RepositoryError};
 
 use super::connection::Db;
 use super::endings::end;
 use super::trouble::{Outcome, Trouble};
 use super::value::named;
-use super::{aside, audit, components, connectors, executions, instances, queue, rescue, steps};
+use super::{
+    accounts, aside, audit, components, connectors, executions, instance_rights, instances, queue, rescue,
+    steps, tokens,
+};
 use crate::check::{
-    BE_LOST, CELLS_MAX, Cell, Cure, EXECUTIONS, FINDINGS_MAX, RULES, Rule, STANDS, TENANTS, TOGETHER,
-    emptied, failure,
+    BE_LOST, CELLS_MAX, Cell, Cure, EXECUTIONS, FINDINGS_MAX, LISTED_INSTANCES, RULES, Rule, STANDS, TENANTS,
+    TOGETHER, emptied, failure,
 };
 use crate::record::Row;
 use crate::record::columns::Columns;
@@ -178,6 +181,9 @@ async fn whole(db: &Db, tenant: &str, id: i64) -> Outcome<()> {
 }
 
 async fn read_inventories(db: &Db, findings: &mut Vec<Finding>) -> Outcome<()> {
+    // What belongs to no tenant.
+    tell_of(findings, "", accounts::list(db, None, 0).await.map(|users| users.damaged))?;
+    tell_of(findings, "", tokens::list(db, None, None).await.map(|tokens| tokens.damaged))?;
     for row in db.rows(TENANTS, &[]).await? {
         let tenant = row.text("tenant")?;
         let owner: Result<TenantId, _> = Row("a tenant".to_owned()).name("tenant", tenant.clone());
@@ -189,18 +195,32 @@ async fn read_inventories(db: &Db, findings: &mut Vec<Finding>) -> Outcome<()> {
                 continue;
             }
         };
-        let troubles = [
-            connectors::list(db, &owner).await.err(),
-            components::list(db, &owner).await.err(),
-            instances::list(db, &owner, None).await.err(),
-        ];
-        for trouble in troubles.into_iter().flatten() {
-            if !trouble.is_of_one_row() {
-                return Err(trouble);
-            }
-            let (tenant, reason) = (tenant.clone(), trouble.reason());
-            tell(findings, Finding { tenant, execution: None, reason, remedy: None });
+        tell_of(findings, &tenant, connectors::list(db, &owner).await.map(|found| found.damaged))?;
+        tell_of(findings, &tenant, components::list(db, &owner).await.map(|found| found.damaged))?;
+        tell_of(findings, &tenant, instances::list(db, &owner, None).await.map(|found| found.damaged))?;
+        tell_of(findings, &tenant, accounts::members(db, &owner).await.map(|found| found.damaged))?;
+        tell_of(findings, &tenant, tokens::list(db, Some(&owner), None).await.map(|found| found.damaged))?;
+        for row in db.rows(LISTED_INSTANCES, &named! {"tenant": &tenant}).await? {
+            let instance = row.text("instance")?;
+            let read = match Row(format!("rights at `{instance}`")).name("instance", instance) {
+                Ok(code) => instance_rights::get(db, &owner, &code).await.map(drop),
+                Err(error) => Err(error.into()),
+            };
+            tell_of(findings, &tenant, read.map(|()| Vec::new()))?;
         }
+    }
+    Ok(())
+}
+
+/// Reports the rows of a list that cannot be read, or that the list cannot be read at all.
+fn tell_of(findings: &mut Vec<Finding>, tenant: &str, damaged: Outcome<Vec<Damaged>>) -> Outcome<()> {
+    let reasons = match damaged {
+        Ok(damaged) => damaged.into_iter().map(|damaged| damaged.reason).collect(),
+        Err(trouble) if trouble.is_of_one_row() => vec![trouble.reason()],
+        Err(trouble) => return Err(trouble),
+    };
+    for reason in reasons {
+        tell(findings, Finding { tenant: tenant.to_owned(), execution: None, reason, remedy: None });
     }
     Ok(())
 }

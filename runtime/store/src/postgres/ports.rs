@@ -1,5 +1,5 @@
 //! The ports of the store for many machines. Each method makes records and calls the module of its table, which
-//! does the work on a connection.
+//! does the work on a connection. Users and what they come in with are in a file of their own.
 
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use super::{
     PostgresStore, aside, audit, claim, components, connectors, endings, executions, installation, instances,
     leases, outbox, parts, purging, queue, rescue, steps, submit, workers,
 };
+use crate::record::audit::Trail;
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord};
@@ -104,6 +105,8 @@ macro_rules! look {
         }
     }};
 }
+
+mod access;
 
 #[async_trait]
 impl Installation for PostgresStore {
@@ -405,13 +408,31 @@ impl AuditTrail for PostgresStore {
     }
 
     async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Listing<AuditEvent>> {
-        look!(self, |db| audit::list(db, tenant, filter))
+        look!(self, |db| audit::list(db, Trail::Tenant(tenant), filter))
     }
 
     async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64> {
+        self.purge_trail(Trail::Tenant(tenant), before, by).await
+    }
+
+    async fn record_of_installation(&self, deed: &Deed, by: &Actor) -> Result<()> {
+        work!(self, |db| audit::append(db, Trail::Installation, deed, by))
+    }
+
+    async fn audit_of_installation(&self, filter: &AuditFilter) -> Result<Listing<AuditEvent>> {
+        look!(self, |db| audit::list(db, Trail::Installation, filter))
+    }
+
+    async fn purge_audit_of_installation(&self, before: Timestamp, by: &Actor) -> Result<u64> {
+        self.purge_trail(Trail::Installation, before, by).await
+    }
+}
+
+impl PostgresStore {
+    async fn purge_trail(&self, trail: Trail<'_>, before: Timestamp, by: &Actor) -> Result<u64> {
         let (mut gone, mut is_first) = (0, true);
         loop {
-            let together = transaction!(self, |db| audit::purge(db, tenant, before, is_first, by))?;
+            let together = transaction!(self, |db| audit::purge(db, trail, before, is_first, by))?;
             (gone, is_first) = (gone + together, false);
             if together < EVENTS_PURGED_TOGETHER.into() {
                 return Ok(gone);

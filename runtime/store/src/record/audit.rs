@@ -3,6 +3,7 @@
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditEvent, AuditEventId, Deed};
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::name::TenantId;
 use stepbox_batch::ports::Result;
 
 use super::columns::Columns;
@@ -10,6 +11,34 @@ use super::{Row, json};
 
 /// Stored instead of a user if the runtime acts itself. A user's name is never empty.
 const RUNTIME: &str = "";
+
+/// Which audit trail an event is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trail<'a> {
+    Tenant(&'a TenantId),
+    Installation,
+}
+
+impl<'a> Trail<'a> {
+    /// The trail of a tenant, or that of the installation.
+    pub(crate) fn of(tenant: Option<&'a TenantId>) -> Self {
+        tenant.map_or(Self::Installation, Self::Tenant)
+    }
+
+    /// The column `tenant` of its events. The name of a tenant is never empty.
+    pub(crate) fn as_str(self) -> &'a str {
+        match self {
+            Self::Tenant(tenant) => tenant.as_str(),
+            Self::Installation => "",
+        }
+    }
+}
+
+impl<'a> From<&'a TenantId> for Trail<'a> {
+    fn from(tenant: &'a TenantId) -> Self {
+        Self::Tenant(tenant)
+    }
+}
 
 /// A row of `audit_events`, without its tenant.
 #[derive(Debug)]

@@ -5,29 +5,28 @@ use rusqlite::{Connection as Db, named_params, params_from_iter};
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditEvent, AuditFilter, Deed};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::name::TenantId;
 use stepbox_batch::ports::{EVENTS_PURGED_TOGETHER, Listing};
 
 use super::trouble::{Outcome, listed};
-use crate::record::audit::{AuditRecord, COLUMNS};
+use crate::record::audit::{AuditRecord, COLUMNS, Trail};
 use crate::record::{Listed, stored};
 
 /// Adds an event. If its change is refused later in the same request, the event is rolled back with the change.
-pub(super) fn append(db: &Db, tenant: &TenantId, deed: &Deed, by: &Actor) -> Outcome<()> {
+pub(super) fn append<'a>(db: &Db, trail: impl Into<Trail<'a>>, deed: &Deed, by: &Actor) -> Outcome<()> {
     let AuditRecord { id: _, at, user_name, action, subject, detail } = AuditRecord::new(deed, by);
     db.prepare_cached(
         "INSERT INTO audit_events (tenant, at, user_name, action, subject, detail)
          VALUES (:tenant, :at, :user_name, :action, :subject, :detail)",
     )?
     .execute(named_params! {
-        ":tenant": tenant.as_str(), ":at": at, ":user_name": user_name, ":action": action,
+        ":tenant": trail.into().as_str(), ":at": at, ":user_name": user_name, ":action": action,
         ":subject": subject, ":detail": detail,
     })?;
     Ok(())
 }
 
-pub(super) fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<Listing<AuditEvent>> {
-    let (sql, values) = list_statement(tenant, filter);
+pub(super) fn list(db: &Db, trail: Trail<'_>, filter: &AuditFilter) -> Outcome<Listing<AuditEvent>> {
+    let (sql, values) = list_statement(trail, filter);
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut found = Listing::default();
@@ -39,10 +38,10 @@ pub(super) fn list(db: &Db, tenant: &TenantId, filter: &AuditFilter) -> Outcome<
 }
 
 /// The statement of a list, and its values.
-pub(super) fn list_statement(tenant: &TenantId, filter: &AuditFilter) -> (String, Vec<Value>) {
+pub(super) fn list_statement(trail: Trail<'_>, filter: &AuditFilter) -> (String, Vec<Value>) {
     let AuditFilter { action, user, since, before, limit } = filter;
     let wanted = [
-        Some(("tenant = ?", Value::from(tenant.to_string()))),
+        Some(("tenant = ?", Value::from(trail.as_str().to_owned()))),
         action.map(|action| ("action = ?", Value::from(action.to_string()))),
         user.as_ref().map(|user| ("user_name = ?", Value::from(user.clone()))),
         since.map(|moment| ("at >= ?", Value::from(moment.0))),
@@ -61,10 +60,10 @@ pub(super) fn list_statement(tenant: &TenantId, filter: &AuditFilter) -> (String
 }
 
 /// The last of the events after `after` that are deleted together; `None` if there are no more.
-pub(super) fn old_ones(db: &Db, tenant: &TenantId, before: Timestamp, after: i64) -> Outcome<Option<i64>> {
+pub(super) fn old_ones(db: &Db, trail: Trail<'_>, before: Timestamp, after: i64) -> Outcome<Option<i64>> {
     let last = db.prepare_cached(OLD_ONES)?.query_row(
         named_params! {
-            ":tenant": tenant.as_str(), ":before": before.0, ":after": after,
+            ":tenant": trail.as_str(), ":before": before.0, ":after": after,
             ":limit": EVENTS_PURGED_TOGETHER,
         },
         |row| row.get(0),
@@ -79,15 +78,15 @@ pub(super) const OLD_ONES: &str = "SELECT max(id) FROM (
 /// Deletes the older ones of these events, and writes an event about it, which is not deleted.
 pub(super) fn purge(
     db: &Db,
-    tenant: &TenantId,
+    trail: Trail<'_>,
     before: Timestamp,
     (after, last): (i64, i64),
     by: &Actor,
 ) -> Outcome<u64> {
     let gone = db.prepare_cached(PURGE)?.execute(named_params! {
-        ":tenant": tenant.as_str(), ":before": before.0, ":after": after, ":last": last,
+        ":tenant": trail.as_str(), ":before": before.0, ":after": after, ":last": last,
     })?;
-    append(db, tenant, &Deed::audit_purged(before, gone as u64), by)?;
+    append(db, trail, &Deed::audit_purged(before, gone as u64), by)?;
     Ok(gone as u64)
 }
 

@@ -11,14 +11,17 @@ use stepbox_batch::execution::ending::Ending;
 use stepbox_batch::execution::part::PartOfEnded;
 use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::name::{JobExecutionId, TenantId};
-use stepbox_batch::ports::{Finding, RepositoryError};
+use stepbox_batch::ports::{Damaged, Finding, RepositoryError};
 
 use super::endings::end;
 use super::trouble::{Outcome, Trouble};
-use super::{aside, audit, components, connectors, executions, instances, queue, rescue, steps};
+use super::{
+    accounts, aside, audit, components, connectors, executions, instance_rights, instances, queue, rescue,
+    steps, tokens,
+};
 use crate::check::{
-    BE_LOST, CELLS_MAX, Cell, Cure, EXECUTIONS, FINDINGS_MAX, RULES, Rule, STANDS, TENANTS, TOGETHER,
-    emptied, failure,
+    BE_LOST, CELLS_MAX, Cell, Cure, EXECUTIONS, FINDINGS_MAX, LISTED_INSTANCES, RULES, Rule, STANDS, TENANTS,
+    TOGETHER, emptied, failure,
 };
 use crate::record::Row;
 
@@ -178,6 +181,9 @@ fn whole(db: &Db, tenant: &str, id: i64) -> Outcome<()> {
 }
 
 fn read_inventories(db: &Db, findings: &mut Vec<Finding>) -> Outcome<()> {
+    // What belongs to no tenant.
+    tell_of(findings, "", accounts::list(db, None, 0).map(|users| users.damaged))?;
+    tell_of(findings, "", tokens::list(db, None, None).map(|tokens| tokens.damaged))?;
     let tenants: Vec<String> =
         db.prepare(TENANTS)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for tenant in tenants {
@@ -190,18 +196,35 @@ fn read_inventories(db: &Db, findings: &mut Vec<Finding>) -> Outcome<()> {
                 continue;
             }
         };
-        let troubles = [
-            connectors::list(db, &owner).err(),
-            components::list(db, &owner).err(),
-            instances::list(db, &owner, None).err(),
-        ];
-        for trouble in troubles.into_iter().flatten() {
-            if !trouble.is_of_one_row() {
-                return Err(trouble);
-            }
-            let (tenant, reason) = (tenant.clone(), trouble.reason());
-            tell(findings, Finding { tenant, execution: None, reason, remedy: None });
+        tell_of(findings, &tenant, connectors::list(db, &owner).map(|found| found.damaged))?;
+        tell_of(findings, &tenant, components::list(db, &owner).map(|found| found.damaged))?;
+        tell_of(findings, &tenant, instances::list(db, &owner, None).map(|found| found.damaged))?;
+        tell_of(findings, &tenant, accounts::members(db, &owner).map(|found| found.damaged))?;
+        tell_of(findings, &tenant, tokens::list(db, Some(&owner), None).map(|found| found.damaged))?;
+        for instance in listed_instances(db, &tenant)? {
+            let code = Row(format!("rights at `{instance}`")).name("instance", instance.clone());
+            let read = code.map_err(Trouble::from).and_then(|code| instance_rights::get(db, &owner, &code));
+            tell_of(findings, &tenant, read.map(|_| Vec::new()))?;
         }
+    }
+    Ok(())
+}
+
+fn listed_instances(db: &Db, tenant: &str) -> Outcome<Vec<String>> {
+    let mut statement = db.prepare(LISTED_INSTANCES)?;
+    let codes = statement.query_map(named_params! {":tenant": tenant}, |row| row.get(0))?;
+    Ok(codes.collect::<Result<_, _>>()?)
+}
+
+/// Reports the rows of a list that cannot be read, or that the list cannot be read at all.
+fn tell_of(findings: &mut Vec<Finding>, tenant: &str, damaged: Outcome<Vec<Damaged>>) -> Outcome<()> {
+    let reasons = match damaged {
+        Ok(damaged) => damaged.into_iter().map(|damaged| damaged.reason).collect(),
+        Err(trouble) if trouble.is_of_one_row() => vec![trouble.reason()],
+        Err(trouble) => return Err(trouble),
+    };
+    for reason in reasons {
+        tell(findings, Finding { tenant: tenant.to_owned(), execution: None, reason, remedy: None });
     }
     Ok(())
 }

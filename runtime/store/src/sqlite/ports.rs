@@ -1,5 +1,7 @@
 //! The ports of the embedded store. Each method makes records that own their data, and passes them to the writer or
-//! a reader, which calls the module of the table.
+//! a reader, which calls the module of the table. Users and what they come in with are in a file of their own.
+
+mod access;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -28,6 +30,7 @@ use super::{
     SqliteStore, audit, claim, components, connectors, endings, executions, installation, instances, leases,
     outbox, parts, purging, queue, rescue, steps, submit, workers,
 };
+use crate::record::audit::Trail;
 use crate::record::worker::WorkerRecord;
 use crate::record::{stored, stored_id};
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord};
@@ -356,25 +359,54 @@ impl Workers for SqliteStore {
 #[async_trait]
 impl AuditTrail for SqliteStore {
     async fn record(&self, tenant: &TenantId, deed: &Deed, by: &Actor) -> Result<()> {
-        let (tenant, deed, by) = (tenant.clone(), deed.clone(), by.clone());
-        self.writer.write(Durability::Power, move |db| audit::append(db, &tenant, &deed, &by)).await
+        self.record_in(Some(tenant), deed, by).await
     }
 
     async fn audit(&self, tenant: &TenantId, filter: &AuditFilter) -> Result<Listing<AuditEvent>> {
-        let (tenant, filter) = (tenant.clone(), filter.clone());
-        self.readers.read(move |db| audit::list(db, &tenant, &filter)).await
+        self.audit_in(Some(tenant), filter).await
     }
 
     async fn purge_audit(&self, tenant: &TenantId, before: Timestamp, by: &Actor) -> Result<u64> {
+        self.purge_audit_in(Some(tenant), before, by).await
+    }
+
+    async fn record_of_installation(&self, deed: &Deed, by: &Actor) -> Result<()> {
+        self.record_in(None, deed, by).await
+    }
+
+    async fn audit_of_installation(&self, filter: &AuditFilter) -> Result<Listing<AuditEvent>> {
+        self.audit_in(None, filter).await
+    }
+
+    async fn purge_audit_of_installation(&self, before: Timestamp, by: &Actor) -> Result<u64> {
+        self.purge_audit_in(None, before, by).await
+    }
+}
+
+/// The audit trails of tenants, and that of the installation.
+impl SqliteStore {
+    async fn record_in(&self, tenant: Option<&TenantId>, deed: &Deed, by: &Actor) -> Result<()> {
+        let (tenant, deed, by) = (tenant.cloned(), deed.clone(), by.clone());
+        let work = move |db: &_| audit::append(db, Trail::of(tenant.as_ref()), &deed, &by);
+        self.writer.write(Durability::Power, work).await
+    }
+
+    async fn audit_in(&self, tenant: Option<&TenantId>, filter: &AuditFilter) -> Result<Listing<AuditEvent>> {
+        let (tenant, filter) = (tenant.cloned(), filter.clone());
+        self.readers.read(move |db| audit::list(db, Trail::of(tenant.as_ref()), &filter)).await
+    }
+
+    async fn purge_audit_in(&self, tenant: Option<&TenantId>, before: Timestamp, by: &Actor) -> Result<u64> {
         let (mut gone, mut after, mut is_first) = (0, 0, true);
         loop {
-            let owner = tenant.clone();
-            let last = self.readers.read(move |db| audit::old_ones(db, &owner, before, after)).await?;
+            let owner = tenant.cloned();
+            let look = move |db: &_| audit::old_ones(db, Trail::of(owner.as_ref()), before, after);
+            let last = self.readers.read(look).await?;
             if last.is_none() && !is_first {
                 break;
             }
-            let (owner, by, range) = (tenant.clone(), by.clone(), (after, last.unwrap_or(after)));
-            let work = move |db: &_| audit::purge(db, &owner, before, range, &by);
+            let (owner, by, range) = (tenant.cloned(), by.clone(), (after, last.unwrap_or(after)));
+            let work = move |db: &_| audit::purge(db, Trail::of(owner.as_ref()), before, range, &by);
             let together = self.writer.write(Durability::Power, work).await?;
             (gone, after, is_first) = (gone + together, range.1, false);
             if together < EVENTS_PURGED_TOGETHER.into() {

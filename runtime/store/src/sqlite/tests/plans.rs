@@ -16,6 +16,7 @@ use super::super::{
 };
 use super::empty_store;
 use super::history::History;
+use crate::record::audit::Trail;
 
 /// The tables that grow with time.
 const BIG: [&str; 4] = ["job_executions", "step_executions", "warnings", "audit_events"];
@@ -72,7 +73,7 @@ async fn no_hot_statement_reads_a_table_from_end_to_end() {
             check(format!("purge {what}"), index, &sql, &values);
         }
         for (index, filter) in audit_lists() {
-            let (sql, values) = audit::list_statement(&tenant(), &filter);
+            let (sql, values) = audit::list_statement(Trail::Tenant(&tenant()), &filter);
             check(format!("audit {filter:?}"), index, &sql, &values);
         }
         let made = [
