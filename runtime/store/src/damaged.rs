@@ -1,6 +1,7 @@
 //! Tests for both stores of rows that the store itself never writes: the store sets the execution aside, and
 //! continues.
 
+use stepbox_batch::access::{InstanceRights, Member, Right, Role, Thing, TokenId};
 use stepbox_batch::audit::{AuditAction, AuditFilter};
 use stepbox_batch::execution::queue::{QueueClaim, QueueFilter, QueueState};
 use stepbox_batch::execution::status::BatchStatus::*;
@@ -8,6 +9,7 @@ use stepbox_batch::execution::{Checkpoint, Fate, NewJobExecution, StopRequest};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::ports::{Finding, JobRepository};
 use stepbox_store_testing::conformance::queue::{publish, queued};
+use stepbox_store_testing::sample::access::*;
 use stepbox_store_testing::sample::*;
 
 /// A store whose rows a test can change directly.
@@ -244,6 +246,70 @@ pub(crate) async fn a_check_tells_what_could_not_be_rescued_and_changes_nothing(
         assert!(findings.iter().all(|finding| finding.execution == Some(i64::try_from(id.0).unwrap())));
     }
     assert_eq!(stored(store, id).await.set_aside, None);
+}
+
+/// Damage of users and their rights gives nobody more, stops nobody else, and is told by a check.
+pub(crate) async fn what_is_damaged_of_users_gives_nothing_and_is_told(damageable: &impl Damageable) {
+    let store = damageable.store();
+    with_instance(store).await;
+    for (byte, text) in [(1, "julia"), (2, "peter")] {
+        with_member(store, text, Role::Author).await;
+        signed_in(store, byte, text).await;
+        with_token(store, &token(byte, text)).await;
+    }
+    let nightly = code("nightly");
+    let both =
+        InstanceRights { launch: Some([name("julia"), name("peter")].into()), ..InstanceRights::default() };
+    store.set_instance_rights(&tenant(), &nightly, &both, &by(NOW)).await.unwrap();
+    assert_eq!(damageable.findings(false).await, []);
+    let may = async |byte| {
+        let found = of_session(store, byte, NOW).await;
+        found.is_some_and(|found| found.principal.may(Right::Edit, Thing::Instance(&nightly)))
+    };
+    assert!(may(1).await && may(2).await);
+
+    damageable.sql("UPDATE members SET role = 'root' WHERE user_name = 'julia'");
+    assert!(!may(1).await && may(2).await, "a damaged role is none");
+    let members = store.members(&tenant()).await.unwrap();
+    assert_eq!((members.len(), members.damaged.len()), (1, 1));
+    let author = Member { user: name("julia"), role: Role::Author };
+    let reason = expected(damageable, "there is no role `root`").await;
+    assert!(reason.contains("`role` of member `julia`"), "{reason}");
+    store.set_member(&tenant(), &author, &by(NOW)).await.unwrap();
+    signed_in(store, 3, "julia").await;
+    assert!(may(3).await, "it can be set again");
+
+    damageable.sql(
+        "INSERT INTO instance_rights (tenant, instance, right_name) VALUES ('default', 'nightly', 'remove')",
+    );
+    assert!(!may(3).await && !may(2).await, "nobody knows what the list was for");
+    expected(damageable, "there is no right `remove`").await;
+    store.set_instance_rights(&tenant(), &nightly, &both, &by(NOW)).await.unwrap();
+    assert!(may(3).await && may(2).await);
+
+    damageable.sql("UPDATE tokens SET scopes = '[\"everything\"]' WHERE owner = 'julia'");
+    let found = store.principal_of_token(&token_hash(1), Some(&tenant()), NOW).await;
+    assert_eq!(told(found), "store-corrupt");
+    assert!(of_token(store, 2, NOW).await.is_some());
+    let damaged = store.tokens(Some(&tenant()), None).await.unwrap().damaged.remove(0);
+    expected(damageable, "there is no scope `everything`").await;
+    let id = TokenId(damaged.name.parse().unwrap());
+    store.revoke_token(Some(&tenant()), id, None, &by(NOW)).await.unwrap();
+
+    damageable.sql("UPDATE users SET issuer = 'https://login.example' WHERE name = 'peter'");
+    expected(damageable, "an identity has an issuer and a subject").await;
+    assert_eq!(store.users(None, 0).await.unwrap().len(), 1);
+    store.remove_user(&name("peter"), &by(NOW)).await.unwrap();
+    assert_eq!(damageable.findings(false).await, [], "nothing is left");
+}
+
+/// The only finding of a check, which has these words.
+async fn expected(damageable: &impl Damageable, words: &str) -> String {
+    let mut findings = damageable.findings(false).await;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    let finding = findings.remove(0);
+    assert!(finding.execution.is_none() && finding.reason.contains(words), "{finding:?}");
+    finding.reason
 }
 
 /// A whole that is in no queue, and its two parts, all lost: the rows of the schema before, for both stores.

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn the_form_stays_as_it_is() {
         let token = TokenText::from_bytes([0; 32]);
-        assert_eq!(token.as_str(), concat!("sbx_", "0000000000000000000000000000000000000000000", "4Rndki"));
+        assert_eq!(token.as_str(), concat!("sbx_", "0000000000000000000000000000000000000000000", "3UvflE"));
     }
 
     #[test]

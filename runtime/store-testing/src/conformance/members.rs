@@ -114,7 +114,7 @@ pub async fn are_named_in_lists_of_instances(store: &dyn JobRepository) {
     assert_eq!(store.instance_rights(&tenant(), &code("weekly")).await.unwrap(), InstanceRights::default());
 
     let rows = [
-        (1, "nightly: launch", "history view"),
+        (1, "nightly: launch", "edit history view"),
         (2, "nightly: edit launch", "history view"),
         (3, "nightly: edit launch history", "edit history launch view"),
         // Nothing is looked up for an operator of the installation.

@@ -110,8 +110,7 @@ pub(super) fn set_password_by_link(
 
 pub(super) fn create_session(db: &Db, session: &NewSession, by: &Actor) -> Outcome<bool> {
     let NewSession { hash, user, client, proof } = session;
-    db.prepare_cached("DELETE FROM sessions WHERE expires_at <= :now")?
-        .execute(named_params! {":now": by.at.0})?;
+    db.prepare_cached(EXPIRED)?.execute(named_params! {":now": by.at.0})?;
     if !holds(db, user, proof)? {
         return Ok(false);
     }
@@ -133,6 +132,8 @@ pub(super) fn create_session(db: &Db, session: &NewSession, by: &Actor) -> Outco
     audit::append(db, Trail::Installation, &Deed::signed_in(user, with, client.as_deref()), by)?;
     Ok(true)
 }
+
+pub(super) const EXPIRED: &str = "DELETE FROM sessions WHERE expires_at <= :now";
 
 pub(super) const TOO_MANY: &str = "DELETE FROM sessions WHERE hash IN (
          SELECT hash FROM sessions WHERE user_name = :user AND hash <> :hash

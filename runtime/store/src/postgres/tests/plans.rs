@@ -14,15 +14,25 @@ use super::super::connection::{Db, Named};
 use super::super::executions::{self, conditions, list_statement};
 use super::super::value::{Value, named, numbered};
 use super::super::{
-    Address, PostgresOptions, PostgresStore, audit, claim, leases, outbox, parts, purging, queue, rescue,
-    saves, steps, submit, workers,
+    Address, PostgresOptions, PostgresStore, audit, claim, credentials, instance_rights, leases, outbox,
+    parts, purging, queue, rescue, saves, steps, submit, tokens, workers,
 };
 use crate::record::audit::AuditRecord;
 use crate::save::{LeaseRecord, NewRecord, SaveRecord};
 
 /// The tables that grow with time.
-const BIG: [&str; 6] =
-    ["job_executions", "step_executions", "warnings", "audit_events", "queue_entries", "execution_events"];
+const BIG: [&str; 10] = [
+    "job_executions",
+    "step_executions",
+    "warnings",
+    "audit_events",
+    "queue_entries",
+    "execution_events",
+    "sessions",
+    "tokens",
+    "members",
+    "instance_right_users",
+];
 
 /// Indexes that have only rows of executions that run or wait.
 const SMALL: [&str; 6] = [
@@ -66,6 +76,15 @@ const ENDED: &str = "
     INSERT INTO queue_entries
         (tenant, execution_id, lane, state, priority, turn, available_at, losses, attempts_max)
     SELECT 'default', n, (SELECT max(id) FROM queue_lanes), 0, 0, n, 0, 0, 5 FROM generate_series(1, 100000) n;
+    INSERT INTO users
+    SELECT 'u' || n, 'l', FALSE, FALSE, n, NULL, NULL, NULL, NULL FROM generate_series(1, 20000) n;
+    INSERT INTO members SELECT 'default', 'u' || n, 'author' FROM generate_series(1, 20000) n;
+    INSERT INTO instance_rights SELECT 'default', 'i' || n, 'edit' FROM generate_series(1, 1000) n;
+    INSERT INTO instance_right_users
+    SELECT 'default', 'i' || n % 1000 + 1, 'edit', 'u' || n FROM generate_series(1, 20000) n;
+    INSERT INTO sessions SELECT 'h' || n, 'u' || n % 20000 + 1, n, n, n FROM generate_series(1, 100000) n;
+    INSERT INTO tokens (hash, name, owner, tenant, scopes, created_at, expires_at)
+    SELECT 'h' || n, 'n', 'u' || n % 20000 + 1, 'default', '[]', n, n FROM generate_series(1, 100000) n;
     DO $$ DECLARE definition TEXT; BEGIN
         FOR definition IN SELECT indexdef FROM indexes LOOP EXECUTE definition; END LOOP;
     END $$;
@@ -158,6 +177,7 @@ async fn no_hot_statement_reads_a_table_from_end_to_end() {
     queue_statements(&mut plans).await;
     plans.is_tenant_enough = true;
     lists(&mut plans).await;
+    access(&mut plans).await;
     assert!(plans.wrong.is_empty(), "{}", plans.wrong.join("\n\n"));
 }
 
@@ -279,6 +299,30 @@ async fn lists(plans: &mut Plans) {
     for is_of_tenant in [false, true] {
         plans.check("events", &outbox::page_statement(is_of_tenant), &events).await;
         plans.check("progress of all", &outbox::checkpointed_statement(is_of_tenant), &events).await;
+    }
+}
+
+async fn access(plans: &mut Plans) {
+    let values = named! {
+        "hash": "h7", "tenant": "default", "now": 1_i64, "lasts": 5_i64, "idle": 5_i64, "user": "u7",
+        "others": 49_i64, "limit": 100_i64, "id": 7_i64, "owner": "u7", "instance": "i7",
+    };
+    let of_token = tokens::principal_statement();
+    let [of_tenant, of_owner] = [false, true].map(|is_of_owner| tokens::list_statement(true, is_of_owner));
+    let rows = [
+        ("whose session it is", credentials::PRINCIPAL_OF_SESSION),
+        ("the use of a session", credentials::TOUCH_SESSION),
+        ("too many sessions", credentials::TOO_MANY),
+        ("expired sessions", credentials::EXPIRED),
+        ("a link", credentials::LINK),
+        ("whose token it is", of_token.as_str()),
+        ("tokens of a tenant", of_tenant.as_str()),
+        ("tokens of an owner", of_owner.as_str()),
+        ("a token and those made with it", tokens::FAMILY),
+        ("lists of an instance", instance_rights::LISTS),
+    ];
+    for (what, sql) in rows {
+        plans.check(what, sql, &values).await;
     }
 }
 

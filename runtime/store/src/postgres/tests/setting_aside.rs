@@ -43,4 +43,5 @@ damaged! {
     a_check_finds_what_breaks_a_rule_and_a_repair_mends_it
     a_repair_makes_readable_what_can_be_and_ends_it
     a_check_tells_what_could_not_be_rescued_and_changes_nothing
+    what_is_damaged_of_users_gives_nothing_and_is_told
 }

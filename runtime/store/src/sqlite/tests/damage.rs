@@ -1,12 +1,14 @@
 //! Rows that the store itself never writes: they are found and named, and their values are never guessed.
 
+use stepbox_batch::access::{InstanceRights, Principal, Right, Role, Thing};
 use stepbox_batch::audit::AuditFilter;
 use stepbox_batch::execution::queue::{Enqueue, QueueFilter};
 use stepbox_batch::execution::{Checkpoint, ExecutionFilter, NewJobExecution, Partition, Save};
 use stepbox_batch::ports::{
-    ExecutionJournal, Executions, Instances, Inventory, JobRepository, Parts, Workers,
+    Accounts, Credentials, ExecutionJournal, Executions, Instances, Inventory, JobRepository, Parts, Workers,
 };
 use stepbox_batch::worker::Worker;
+use stepbox_store_testing::sample::access::*;
 use stepbox_store_testing::sample::*;
 
 use super::{TemporaryStore, empty_store};
@@ -132,6 +134,12 @@ async fn doubled() -> TemporaryStore {
             clock_skew_ms: None,
         };
         store.worker_beat(&worker).await.unwrap();
+        with_member(&*store, name, Role::Author).await;
+        let rights = InstanceRights { edit: Some([user(name).name].into()), ..InstanceRights::default() };
+        store.set_instance_rights(&tenant(), &code(name), &rights, &by(NOW)).await.unwrap();
+        signed_in(&*store, byte, name).await;
+        with_token(&*store, &token(byte, name)).await;
+        store.create_link(&link(byte, Some(name)), &by(NOW)).await.unwrap();
     }
     store
 }
@@ -166,13 +174,27 @@ async fn seen(store: &dyn JobRepository) -> Vec<(&'static str, bool)> {
         ("ancestry", store.ancestry(&tenant, id).await.unwrap().len() == 1),
         ("execution", store.execution(&tenant, id).await.unwrap().is_some()),
         ("purgeable", store.purgeable(&tenant, &all).await.is_ok()),
+        ("users", store.users(None, 0).await.unwrap().iter().any(|user| user.name == name("beta"))),
+        ("members", store.members(&tenant).await.unwrap().iter().any(|member| member.user == name("beta"))),
+        ("memberships", store.memberships(&name("beta")).await.unwrap().len() == 1),
+        ("rights", store.instance_rights(&tenant, &code("beta")).await.unwrap().edit.is_some()),
+        ("tokens", store.tokens(Some(&tenant), None).await.unwrap().iter().any(|t| t.owner == name("beta"))),
+        ("password", store.password(&name("beta")).await.unwrap().is_some()),
+        ("link", store.link(&link_hash(2), NOW).await.unwrap().is_some()),
+        ("session", may_edit(of_session(store, 2, NOW).await.map(|found| found.principal))),
+        ("token", of_token(store, 2, NOW).await.is_some()),
         ("new", store.create_execution(&new("beta"), Some(&claim("w-9", NOW))).await.is_ok()),
         ("new of the same", store.create_execution(&new("alpha"), Some(&claim("w-9", NOW))).await.is_ok()),
     ]
 }
 
+/// Whether a principal may change the second instance.
+fn may_edit(principal: Option<Principal>) -> bool {
+    principal.is_some_and(|principal| principal.may(Right::Edit, Thing::Instance(&code("beta"))))
+}
+
 /// Tables whose rows can be damaged, and which rows are damaged.
-const DAMAGED: [(&str, &str); 10] = [
+const DAMAGED: [(&str, &str); 17] = [
     ("connectors", "code = 'alpha'"),
     ("jobs", "name = 'alpha'"),
     ("components", "name = 'alpha'"),
@@ -183,6 +205,13 @@ const DAMAGED: [(&str, &str); 10] = [
     ("audit_events", "id = 1"),
     ("queue_entries", "execution_id IN (SELECT id FROM job_executions WHERE instance = 'alpha')"),
     ("workers", "name = 'alpha'"),
+    ("users", "name = 'alpha'"),
+    ("members", "user_name = 'alpha'"),
+    ("instance_rights", "instance = 'alpha'"),
+    ("instance_right_users", "user_name = 'alpha'"),
+    ("sessions", "user_name = 'alpha'"),
+    ("tokens", "owner = 'alpha'"),
+    ("one_time_links", "user_name = 'alpha'"),
 ];
 
 #[tokio::test]

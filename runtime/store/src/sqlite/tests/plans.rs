@@ -8,18 +8,20 @@ use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::ExecutionFilter;
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::name::JobExecutionId;
+use stepbox_store_testing::sample::access::name;
 use stepbox_store_testing::sample::*;
 
 use super::super::{
-    audit, claim, endings, executions, instances, leases, outbox, parts, purging, queue, rescue, steps,
-    submit,
+    audit, claim, credentials, endings, executions, instances, leases, outbox, parts, purging, queue, rescue,
+    steps, submit, tokens,
 };
 use super::empty_store;
 use super::history::History;
 use crate::record::audit::Trail;
 
 /// The tables that grow with time.
-const BIG: [&str; 4] = ["job_executions", "step_executions", "warnings", "audit_events"];
+const BIG: [&str; 6] =
+    ["job_executions", "step_executions", "warnings", "audit_events", "sessions", "tokens"];
 
 /// A statement's plan, one line for each table it reads. Names of parameters have no values here.
 fn plan(db: &Connection, sql: &str, values: &[Value]) -> Vec<String> {
@@ -82,9 +84,15 @@ async fn no_hot_statement_reads_a_table_from_end_to_end() {
             ("events of a tenant", "execution_events_by_tenant", outbox::page_statement(true)),
             ("progress", "job_executions_by_lease", outbox::checkpointed_statement(false)),
             ("progress of a tenant", "job_executions_leased", outbox::checkpointed_statement(true)),
+            ("whose token it is", "sqlite_autoindex_tokens_1", tokens::principal_statement()),
         ];
         for (what, index, sql) in &made {
             check((*what).to_owned(), index, sql, &[]);
+        }
+        for (tenant, owner) in [(None, None), (Some(tenant()), None), (Some(tenant()), Some(name("julia")))] {
+            let index = if owner.is_some() { "tokens_by_owner" } else { "tokens_by_tenant" };
+            let (sql, values) = tokens::list_statement(tenant.as_ref(), owner.as_ref());
+            check("tokens".to_owned(), index, &sql, &values);
         }
         for (what, index, sql) in STATEMENTS {
             check(what.to_owned(), index, sql, &[]);
@@ -125,7 +133,7 @@ fn audit_lists() -> Vec<(&'static str, AuditFilter)> {
 }
 
 /// The expected index of each of the other statements.
-const STATEMENTS: [(&str, &str, &str); 17] = [
+const STATEMENTS: [(&str, &str, &str); 25] = [
     ("an execution", "PRIMARY KEY", executions::STANDING),
     ("those it goes on from", "PRIMARY KEY", executions::ANCESTRY),
     ("a second restart", "job_executions_by_restart", submit::NEXT),
@@ -143,4 +151,12 @@ const STATEMENTS: [(&str, &str, &str); 17] = [
     ("leases of a clock that was ahead", "job_executions_by_lease", leases::FUTURE),
     ("leases of a worker", "job_executions_by_lease", leases::EXPIRE),
     ("whether a worker has a lease", "job_executions_by_lease", leases::HELD),
+    ("whose session it is", "sqlite_autoindex_sessions_1", credentials::PRINCIPAL_OF_SESSION),
+    ("roles of a session's user", "members_by_user", credentials::PRINCIPAL_OF_SESSION),
+    ("lists of a tenant", "sqlite_autoindex_instance_rights_1", credentials::PRINCIPAL_OF_SESSION),
+    ("the use of a session", "sqlite_autoindex_sessions_1", credentials::TOUCH_SESSION),
+    ("too many sessions", "sessions_by_user", credentials::TOO_MANY),
+    ("expired sessions", "sessions_by_end", credentials::EXPIRED),
+    ("a token and those made with it", "tokens_by_maker", tokens::FAMILY),
+    ("a link", "sqlite_autoindex_one_time_links_1", credentials::LINK),
 ];
