@@ -26,7 +26,7 @@ pub struct AuditEvent {
 /// The subject of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
-    /// `component`, `connector`, `instance`, `execution` or `audit`.
+    /// `component`, `connector`, `instance`, `execution`, `user`, `token` or `audit`.
     pub kind: String,
     /// Its name or number.
     pub name: String,

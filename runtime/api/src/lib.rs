@@ -37,16 +37,20 @@ pub mod exit_code;
 pub mod instance;
 pub mod job;
 pub mod list;
+pub mod member;
 pub mod policy;
 pub mod problem;
 pub mod queue;
 pub mod remedy;
 pub mod request;
+pub mod session;
 mod status;
 pub mod step;
 mod step_execution;
 pub mod step_settings;
 pub mod store;
+pub mod token;
+pub mod user;
 pub mod worker;
 
 #[cfg(test)]

@@ -156,6 +156,8 @@ mod tests {
             Known::List { what: Listed::Instances },
             Known::List { what: Listed::Executions },
             Known::List { what: Listed::Workers },
+            Known::List { what: Listed::Users },
+            Known::List { what: Listed::Members },
             Known::ShowConnector { connector: text() },
             Known::ShowExecution { execution },
             Known::ReadLog { execution },

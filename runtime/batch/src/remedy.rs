@@ -122,6 +122,10 @@ pub enum Listed {
     Executions,
     /// Workers that are alive.
     Workers,
+    /// Users of the installation.
+    Users,
+    /// Members of the tenant.
+    Members,
 }
 
 impl Listed {
@@ -134,6 +138,8 @@ impl Listed {
             Self::Instances => "instances",
             Self::Executions => "executions",
             Self::Workers => "workers",
+            Self::Users => "users",
+            Self::Members => "members",
         }
     }
 }

@@ -15,6 +15,7 @@ use stepbox_connectors::{ElementSetup, NamedStorage};
 use stepbox_sandbox::{Compiler, Resolver, Sandbox, SandboxConfig, SystemResolver};
 use tokio::sync::Mutex;
 
+use crate::access::Reception;
 use crate::background::{retention, watchdog};
 use crate::data_folder::{DataFolder, create_private_folder};
 use crate::error::Error;
@@ -286,6 +287,7 @@ impl Builder {
             opened_at: clock.now(),
             lease_ms: self.lease_ms,
             has_worker: AtomicBool::new(false),
+            reception: Reception::new(clock.clone()),
             clock,
             store_clock,
             tenants: Tenants::default(),

@@ -14,6 +14,7 @@ use stepbox_batch::remedy::{Listed, Remedy};
 use stepbox_connectors::ConnectorError;
 use stepbox_sandbox::{ComponentError, HttpPolicyError, SecretError};
 
+use crate::access::AccountError;
 use crate::components_policy::ComponentsPolicyError;
 use crate::connector_file::ConnectorFileError;
 use crate::signature::SignatureError;
@@ -34,6 +35,9 @@ pub enum Error {
     /// The store refused the request, or could not answer.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// Somebody does not come in, or a password, a link or a token cannot be used or made.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// An invalid name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -247,6 +251,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Repository(error) => error.code(),
+            Self::Account(error) => error.code(),
             Self::Name(_) => "bad-name",
             Self::ConnectorFile(error) => error.code,
             Self::Component(error) => error.code(),
@@ -284,6 +289,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Repository(error) => error.kind(),
+            Self::Account(error) => error.kind(),
             Self::ConnectorFile(error) if is_of_a_component(error.code) => ErrorKind::ComponentRefused,
             Self::Name(_)
             | Self::ConnectorFile(_)
@@ -330,6 +336,7 @@ impl Error {
             | Self::SharedStorage(source) => source.help(),
             Self::Repository(error) => help_of_store(error),
             Self::Name(error) => help_of_name(error),
+            Self::Account(error) => error.help().to_owned(),
             other => other.own_help().to_owned(),
         };
         (!help.is_empty()).then_some(help)
@@ -408,6 +415,8 @@ fn help_of_store(error: &RepositoryError) -> String {
                 reference.split('+').next().unwrap_or_default().to_owned() + "-dev"
             );
         }
+        RepositoryError::LastOperator(_) => "make another user an operator first",
+        RepositoryError::TooManyTokens { .. } => "revoke one that is not used any more",
         RepositoryError::QueueFull { .. } => "wait until workers have taken some",
         RepositoryError::ConcurrencyReached { .. } => {
             "wait until that one has ended, or publish the instance so that it waits by itself"

@@ -14,6 +14,7 @@ use stepbox_connectors::{NamedStorage, Wall};
 use stepbox_sandbox::{Program, Sandbox};
 use tokio::sync::Mutex;
 
+use crate::access::Reception;
 use crate::data_folder::DataFolder;
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -49,6 +50,8 @@ pub(crate) struct Installation {
     /// Whether this process takes entries from the queue.
     pub(crate) has_worker: AtomicBool,
     pub(crate) tenants: Tenants,
+    /// What all sign-ins of this process share.
+    pub(crate) reception: Reception,
     /// The files that no job may touch.
     pub(crate) wall: Arc<Wall>,
     /// The storage that machines share; `None` for a single machine.

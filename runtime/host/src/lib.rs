@@ -47,6 +47,7 @@
 //! Add native elements with [`Builder::reader`] and the similar methods. Components come with connectors,
 //! whose files [`connector_file`] reads.
 
+mod access;
 mod background;
 mod builder;
 mod components_policy;
@@ -80,6 +81,10 @@ mod timing;
 mod worker;
 mod worker_lock;
 
+pub use access::{
+    AccountError, Accounts, LinkSecret, NewLink, NewUser, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, SessionId,
+    SignIn, SignedIn,
+};
 pub use builder::Builder;
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
 pub use error::{BrokenInstance, Error};

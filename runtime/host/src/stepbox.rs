@@ -9,6 +9,7 @@ use stepbox_batch::name::TenantId;
 use stepbox_batch::ports::{EventPage, Listing};
 use stepbox_batch::worker::{Worker as Registered, WorkerStatus};
 
+use crate::access::Accounts;
 use crate::error::Error;
 use crate::installation::Installation;
 use crate::metrics::AtScrape;
@@ -114,6 +115,11 @@ impl Stepbox {
     /// [`Tenant::events`].
     pub async fn events(&self, after: EventNumber, limit: u32) -> Result<EventPage, Error> {
         Ok(self.installation.repository.events_after(None, after, limit).await?)
+    }
+
+    /// The users of the installation, and what they and their programs come in with.
+    pub fn accounts(&self) -> Accounts {
+        Accounts::new(self.installation.clone())
     }
 
     /// The current health of this installation.

@@ -7,6 +7,7 @@ mod events;
 mod executions;
 mod instances;
 mod left_over;
+mod members;
 mod queue;
 mod reimport;
 
@@ -22,6 +23,9 @@ use crate::error::Error;
 use crate::installation::{Installation, TenantRef};
 use crate::policy::Policy;
 use crate::tenants::{TenantStanding, TenantState};
+
+pub(crate) use executions::days_before;
+pub(crate) use instances::checked_label;
 
 pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, Purged, RunOptions, Running};

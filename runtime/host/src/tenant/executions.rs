@@ -364,7 +364,7 @@ impl Tenant {
 const PURGED_TOGETHER: u32 = 500;
 
 /// The moment this number of days before another moment.
-pub(super) fn days_before(moment: Timestamp, days: u32) -> Timestamp {
+pub(crate) fn days_before(moment: Timestamp, days: u32) -> Timestamp {
     Timestamp(moment.0.saturating_sub(i64::from(days) * 24 * 3_600_000))
 }
 

@@ -176,7 +176,7 @@ fn unknown(name: &str, known: &[&str]) -> Violation {
     Violation { path: format!("/{name}"), message }
 }
 
-fn checked_label(label: String) -> Result<String, Error> {
+pub(crate) fn checked_label(label: String) -> Result<String, Error> {
     let is_good = !label.trim().is_empty() && label.chars().count() <= 255;
     if is_good { Ok(label) } else { Err(Error::BadLabel) }
 }
