@@ -172,6 +172,11 @@ fn a_released_version_stands_for_the_same_bytes() {
 }
 
 #[test]
+fn users_members_and_tokens_come_change_and_go() {
+    with_instance().play("access");
+}
+
+#[test]
 fn bad_parameters_get_a_clear_error() {
     with_instance().play("bad_parameters");
 }

@@ -134,6 +134,9 @@ impl Folder {
         let patterns = [
             ("[TIME]", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
             ("[DIGEST]", r"\b[0-9a-f]{64}\b"),
+            ("[TOKEN]", r"\bsbx_[0-9A-Za-z]{49}\b"),
+            ("[SECRET]", r"\b[0-9A-Za-z]{43}\b"),
+            ("[EXPIRY_MS]", r#""expires_at_ms":(?<redacted>\d+)"#),
             ("[SHORT_DIGEST]", r"\b[0-9a-f]{12}\b"),
             ("[DATABASE]", r#"PostgreSQL at [^\s"]+"#),
             ("[SERVER]", r#"(?m)(^server +|"server": ")(?<redacted>\d+[^"\n]+)"#),

@@ -1,5 +1,6 @@
 //! The command line as a language: nouns, then verbs. The file of a noun carries its verbs out.
 
+pub(crate) mod access;
 pub(crate) mod policy;
 pub(crate) mod queue;
 
@@ -17,6 +18,7 @@ use crate::exit_code;
 use crate::installation::Beginning;
 use crate::output::Format;
 use crate::output::voice::Voice;
+use access::{Members, Tokens, Users};
 use queue::{Publish, Store, WorkerArgs, Workers};
 
 /// Run batch jobs whose custom steps are sandboxed WebAssembly components.
@@ -146,6 +148,22 @@ pub(crate) enum Noun {
         "stepbox executions restart 118",
     ]))]
     Executions(Executions),
+    /// Who may come in: users of the installation
+    #[command(subcommand, after_long_help = examples(&[
+        "stepbox users add julia --label 'Julia Meyer'",
+        "stepbox users link julia",
+        "stepbox members set julia author",
+    ]))]
+    Users(Users),
+    /// Who may do what in the tenant: users with a role
+    #[command(subcommand, after_long_help = examples(&["stepbox members list", "stepbox members set julia author"]))]
+    Members(Members),
+    /// What programs come in with
+    #[command(subcommand, after_long_help = examples(&[
+        "stepbox tokens list",
+        "stepbox tokens create nightly-ci --owner julia --scopes executions:launch",
+    ]))]
+    Tokens(Tokens),
     /// Who did what, and when
     #[command(subcommand, after_long_help = examples(&[
         "stepbox audit list --since 2026-11-24",
@@ -176,6 +194,9 @@ impl Noun {
             Self::Connectors(Connectors::Add { .. })
             | Self::Steps(Steps::Upload { .. } | Steps::Pull { .. })
             | Self::Instances(Instances::Create { .. })
+            | Self::Users(Users::Add { .. })
+            | Self::Members(Members::Set { .. })
+            | Self::Tokens(Tokens::Create { .. })
             | Self::Worker(_) => Beginning::Begins,
             Self::Connectors(Connectors::List(_) | Connectors::Show { .. })
             | Self::Jobs(_)
@@ -608,6 +629,9 @@ pub(crate) enum Audit {
         /// The most rows to show; 0 shows all
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: u32,
+        /// Those of the installation, about users and sign-ins, and not of the tenant
+        #[arg(long)]
+        installation: bool,
         #[command(flatten)]
         format: FormatArg,
     },
@@ -617,6 +641,9 @@ pub(crate) enum Audit {
         /// Those that are more than N days old
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         older_than_days: u32,
+        /// Those of the installation, and not of the tenant
+        #[arg(long)]
+        installation: bool,
     },
 }
 

@@ -10,29 +10,31 @@ use crate::output::list;
 use crate::output::table::{Column, Table};
 use crate::output::words::{beginning, counted};
 use crate::output::{Answer, talk};
-use crate::site::Site;
+use crate::site::{Events, Site, Trail};
 
 /// How many characters of an event's detail a line of text shows. JSON has the whole detail.
 const DETAIL_CHARACTERS_SHOWN: usize = 100;
 
 pub(crate) async fn carry_out(site: &Site, verb: Audit) -> Result<Answer, CliError> {
     match verb {
-        Audit::List { since, action, by, before, limit, format } => {
+        Audit::List { since, action, by, before, limit, installation, format } => {
             let before = before.map(AuditEventId);
             let filter = AuditFilter { action, user: by, since, before, limit };
-            list(site, filter, format.format).await
+            list(site.audit(trail(installation), filter), limit, format.format).await
         }
-        Audit::Purge { older_than_days } => {
-            let events = site.purge_audit(older_than_days).await?;
+        Audit::Purge { older_than_days, installation } => {
+            let events = site.purge_audit(trail(installation), older_than_days).await?;
             talk(format!("deleted {}", counted(events, "event")));
             Ok(Answer::nothing())
         }
     }
 }
 
-async fn list(site: &Site, filter: AuditFilter, format: Format) -> Result<Answer, CliError> {
-    let limit = filter.limit;
-    let mut events = site.audit(filter);
+fn trail(is_of_installation: bool) -> Trail {
+    if is_of_installation { Trail::Installation } else { Trail::Tenant }
+}
+
+async fn list(mut events: Events, limit: u32, format: Format) -> Result<Answer, CliError> {
     let written = list::write(format, limit, async |rows| events.next(rows).await, table).await?;
     match written.last {
         None => talk("there are no such events"),

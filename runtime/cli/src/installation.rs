@@ -7,7 +7,7 @@ use stepbox::batch::audit::AuditFilter;
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::{TenantId, UserName};
 use stepbox::config::{PolicyFiles, ReadFrom, Served, TenantConfig};
-use stepbox::{CompileProcess, Compiler, DatabaseUrl, Stepbox, StorePlace, Tenant};
+use stepbox::{Accounts, CompileProcess, Compiler, DatabaseUrl, Stepbox, StorePlace, Tenant};
 use tempfile::TempDir;
 
 use crate::error::CliError;
@@ -178,8 +178,17 @@ fn configs(
 /// The tenant, for a named user or for the operating system's user.
 pub(crate) fn tenant(stepbox: &Stepbox, id: &TenantId, user: Option<&str>) -> Result<Tenant, CliError> {
     let tenant = stepbox.tenant(id)?;
-    // An account without a name, as in some containers, stays unknown.
+    Ok(acting(user).map_or_else(|| tenant.clone(), |user| tenant.acting_as(&user)))
+}
+
+/// The users of the installation, for the same user.
+pub(crate) fn accounts(stepbox: &Stepbox, user: Option<&str>) -> Accounts {
+    let accounts = stepbox.accounts();
+    acting(user).map_or_else(|| accounts.clone(), |user| accounts.acting_as(&user))
+}
+
+/// The name of whoever runs the command. An account without a name, as in some containers, stays unknown.
+fn acting(user: Option<&str>) -> Option<String> {
     let account = || whoami::username().ok().filter(|name| UserName::new(name.as_str()).is_ok());
-    let user = user.map(str::to_owned).or_else(account);
-    Ok(user.map_or_else(|| tenant.clone(), |user| tenant.acting_as(&user)))
+    user.map(str::to_owned).or_else(account)
 }

@@ -17,6 +17,7 @@ mod installation;
 mod instances;
 mod interrupts;
 mod jobs;
+mod members;
 mod next_action;
 mod output;
 mod parameters;
@@ -29,6 +30,8 @@ mod signature;
 mod site;
 mod steps;
 mod store;
+mod tokens;
+mod users;
 mod worker;
 mod workers;
 
@@ -130,9 +133,10 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
     let tells = lent.is_none().then_some(voice);
     let served = Served::Named(vec![tenant.clone()]);
     let stepbox = installation::open(&location, &served, LEASE_MS, tells).await?.stepbox;
+    let accounts = installation::accounts(&stepbox, user.as_deref());
     let tenant = installation::tenant(&stepbox, &tenant, user.as_deref())?;
     installation::refuse_unknown(&tenant, beginning).await?;
-    let site = Site::here(stepbox, tenant);
+    let site = Site::here(stepbox, tenant, accounts);
     match noun {
         Noun::Connectors(verb) => connectors::carry_out(&site, verb).await,
         Noun::Steps(verb) => steps::carry_out(&site, verb).await,
@@ -142,6 +146,9 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
         Noun::Publish(publish) => publish::carry_out(&site, publish).await,
         Noun::Workers(verb) => workers::carry_out(&site, verb).await,
         Noun::Executions(verb) => executions::carry_out(&site, verb).await,
+        Noun::Users(verb) => users::carry_out(&site, verb).await,
+        Noun::Members(verb) => members::carry_out(&site, verb).await,
+        Noun::Tokens(verb) => tokens::carry_out(&site, verb).await,
         Noun::Audit(verb) => audit::carry_out(&site, verb).await,
         Noun::Worker(_) | Noun::Store(_) | Noun::Policy(_) | Noun::Completions { .. } => {
             unreachable!("answered above")

@@ -51,6 +51,12 @@ fn own(problem: &Problem) -> Option<String> {
         ("already-exists", "instance") => {
             format!("choose another code, or change that one with `stepbox instances edit {name}`")
         }
+        ("already-exists", "user") => {
+            format!("choose another name, or change that user with `stepbox users change {name}`")
+        }
+        ("not-found", "user") => listed("users")?.to_owned(),
+        ("not-found", "member") => listed("members")?.to_owned(),
+        ("not-found", "token") => "`stepbox tokens list` shows all of them".to_owned(),
         ("already-exists", kind) if !kind.is_empty() => {
             format!("choose another name for the {kind}; `stepbox jobs list` shows those that are taken")
         }
@@ -137,6 +143,8 @@ fn listed(what: &str) -> Option<&'static str> {
         "instances" => "`stepbox instances list` shows all of them",
         "executions" => "`stepbox executions list` shows all of them",
         "workers" => "`stepbox workers list` shows whether there are any",
+        "users" => "`stepbox users list` shows all of them",
+        "members" => "`stepbox members list` shows all of them",
         _ => return None,
     })
 }

@@ -3,6 +3,7 @@
 //!
 //! There is a file for each noun, with a method for each thing that the noun does.
 
+mod access;
 mod audit;
 mod connectors;
 mod executions;
@@ -14,8 +15,10 @@ mod run;
 mod steps;
 mod workers;
 
-use stepbox::{Stepbox, Tenant};
+use stepbox::{Accounts, Stepbox, Tenant};
 
+pub(crate) use access::WantedToken;
+pub(crate) use audit::{Events, Trail};
 pub(crate) use executions::{Download, Found};
 pub(crate) use pages::Numbered;
 pub(crate) use run::{Progressing, Run, Stopping};
@@ -32,11 +35,12 @@ pub(crate) enum Site {
 pub(crate) struct Here {
     stepbox: Stepbox,
     tenant: Tenant,
+    accounts: Accounts,
 }
 
 impl Site {
     /// A tenant of an installation.
-    pub(crate) fn here(stepbox: Stepbox, tenant: Tenant) -> Self {
-        Self::Here(Here { stepbox, tenant })
+    pub(crate) fn here(stepbox: Stepbox, tenant: Tenant, accounts: Accounts) -> Self {
+        Self::Here(Here { stepbox, tenant, accounts })
     }
 }

@@ -1,0 +1,138 @@
+//! Users, members and tokens.
+
+use stepbox::NewUser;
+use stepbox::batch::access::{Role, Scope, TokenId, TokenWish, UserChange};
+use stepbox::batch::name::{InstanceCode, UserName};
+use stepbox_api::list::Row;
+use stepbox_api::member::Member;
+use stepbox_api::token::{CreatedToken, Token};
+use stepbox_api::user::{OneTimeLink, User};
+
+use super::{Here, Site};
+use crate::error::CliError;
+
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// A token to create.
+pub(crate) struct WantedToken {
+    pub(crate) name: String,
+    pub(crate) owner: UserName,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) instance: Option<InstanceCode>,
+    pub(crate) days: u32,
+    pub(crate) is_of_installation: bool,
+}
+
+impl Site {
+    /// All users of the installation.
+    pub(crate) async fn users(&self) -> Result<Vec<Row<User>>, CliError> {
+        match self {
+            Self::Here(here) => Ok(Row::of(&here.accounts.users(None, 0).await?, User::of)),
+        }
+    }
+
+    /// Adds a user, who has no password yet.
+    pub(crate) async fn create_user(&self, new: NewUser) -> Result<User, CliError> {
+        match self {
+            Self::Here(here) => Ok(User::of(&here.accounts.create_user(new).await?)),
+        }
+    }
+
+    /// Changes a user.
+    pub(crate) async fn change_user(&self, name: &UserName, change: UserChange) -> Result<User, CliError> {
+        match self {
+            Self::Here(here) => Ok(User::of(&here.accounts.change_user(name.as_str(), change).await?)),
+        }
+    }
+
+    /// Removes a user.
+    pub(crate) async fn remove_user(&self, name: &UserName) -> Result<(), CliError> {
+        match self {
+            Self::Here(here) => Ok(here.accounts.remove_user(name.as_str()).await?),
+        }
+    }
+
+    /// Makes a link with which a user sets a password.
+    pub(crate) async fn password_link(&self, name: &UserName) -> Result<OneTimeLink, CliError> {
+        match self {
+            Self::Here(here) => {
+                let link = here.accounts.password_link(name.as_str()).await?;
+                Ok(OneTimeLink::of(link.secret.as_str(), link.expires_at))
+            }
+        }
+    }
+
+    /// The name of the tenant.
+    pub(crate) fn tenant_name(&self) -> &str {
+        match self {
+            Self::Here(here) => here.tenant.id().as_str(),
+        }
+    }
+
+    /// All members of the tenant.
+    pub(crate) async fn members(&self) -> Result<Vec<Row<Member>>, CliError> {
+        match self {
+            Self::Here(here) => Ok(Row::of(&here.tenant.members().await?, Member::of)),
+        }
+    }
+
+    /// Gives a user a role in the tenant.
+    pub(crate) async fn set_member(&self, user: &UserName, role: Role) -> Result<Member, CliError> {
+        match self {
+            Self::Here(here) => Ok(Member::of(&here.tenant.set_member(user.as_str(), role).await?)),
+        }
+    }
+
+    /// Takes a user's role in the tenant away.
+    pub(crate) async fn remove_member(&self, user: &UserName) -> Result<(), CliError> {
+        match self {
+            Self::Here(here) => Ok(here.tenant.remove_member(user.as_str()).await?),
+        }
+    }
+
+    /// The tokens of the tenant or of the installation; of one owner if that is given.
+    pub(crate) async fn tokens(
+        &self,
+        is_of_installation: bool,
+        owner: Option<&UserName>,
+    ) -> Result<Vec<Row<Token>>, CliError> {
+        match self {
+            Self::Here(Here { accounts, tenant, .. }) => {
+                let tokens = match is_of_installation {
+                    true => accounts.tokens(owner).await?,
+                    false => tenant.tokens(owner).await?,
+                };
+                Ok(Row::of(&tokens, Token::of))
+            }
+        }
+    }
+
+    /// Creates a token, which is not wider than its owner is.
+    pub(crate) async fn create_token(&self, wanted: WantedToken) -> Result<CreatedToken, CliError> {
+        match self {
+            Self::Here(Here { accounts, tenant, .. }) => {
+                let WantedToken { name, owner, scopes, instance, days, is_of_installation } = wanted;
+                let owner = accounts.principal_of_user(owner.as_str()).await?;
+                let wish = TokenWish {
+                    name,
+                    tenant: (!is_of_installation).then(|| tenant.id().clone()),
+                    instance,
+                    scopes: scopes.into_iter().collect(),
+                    expires_at: tenant.now().plus_ms(u64::from(days) * DAY_MS),
+                };
+                let (text, token) = accounts.create_token(&owner, wish).await?;
+                Ok(CreatedToken::of(&token, &text))
+            }
+        }
+    }
+
+    /// Revokes a token of the tenant or of the installation.
+    pub(crate) async fn revoke_token(&self, is_of_installation: bool, id: u64) -> Result<(), CliError> {
+        match self {
+            Self::Here(Here { accounts, tenant, .. }) => Ok(match is_of_installation {
+                true => accounts.revoke_token(TokenId(id), None).await?,
+                false => tenant.revoke_token(TokenId(id), None).await?,
+            }),
+        }
+    }
+}
