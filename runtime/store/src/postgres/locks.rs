@@ -28,3 +28,10 @@ pub(super) async fn members(db: &Db, tenant: &TenantId) -> Outcome<()> {
     let sql = "SELECT pg_advisory_xact_lock(1400136314, hashtext(:tenant))";
     db.rows(sql, &named! {"tenant": tenant.as_str()}).await.map(drop)
 }
+
+/// Work of a tenant on something that has this name and may not be there yet. Names of two things that are equal only
+/// wait for each other.
+pub(super) async fn by_name(db: &Db, tenant: &TenantId, name: &str) -> Outcome<()> {
+    let sql = "SELECT pg_advisory_xact_lock(1400136314, hashtext(:tenant || ' ' || :name))";
+    db.rows(sql, &named! {"tenant": tenant.as_str(), "name": name}).await.map(drop)
+}
