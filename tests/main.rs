@@ -29,6 +29,7 @@ mod promises;
 mod queue;
 mod requests;
 mod secrets;
+mod serve;
 mod signatures;
 mod storages;
 mod support;

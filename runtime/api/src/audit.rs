@@ -5,6 +5,7 @@ use serde_json::Value;
 use stepbox_batch::audit;
 
 /// An event of the audit trail.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AuditEvent {
     /// Its number. Later events have higher ones.
@@ -24,6 +25,7 @@ pub struct AuditEvent {
 }
 
 /// The subject of an action.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// `component`, `connector`, `instance`, `execution`, `user`, `token` or `audit`.

@@ -9,6 +9,7 @@ use stepbox_batch::inventory;
 use crate::job::Job;
 
 /// A connector and the names of its jobs, as a list has it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectorSummary {
     /// Its code, unique in its tenant.
@@ -31,6 +32,7 @@ impl ConnectorSummary {
 }
 
 /// A connector with its jobs, and what their steps ask for.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Connector {
     /// Its code, unique in its tenant.
@@ -56,6 +58,7 @@ impl Connector {
 }
 
 /// What became of installing a connector, and what its author should look at.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Installed {
     /// The connector as it is installed now.
@@ -70,6 +73,7 @@ pub struct Installed {
 }
 
 /// An instance that does not run with a new version of its connector.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BrokenInstance {
     /// Its code.
@@ -79,6 +83,7 @@ pub struct BrokenInstance {
 }
 
 /// A parameter that no step takes.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnusedParameter {
     /// The name of the job.
@@ -88,6 +93,7 @@ pub struct UnusedParameter {
 }
 
 /// A parameter that a grant names, and that has no default and is not required. The step fails without it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OptionalInGrant {
     /// The name of the job.
@@ -136,6 +142,7 @@ impl BrokenInstance {
 }
 
 /// One grant or limit that a step asks for, and what the policy allows of it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The job and the step: `csv_product_export_notify/notify`.
@@ -162,6 +169,7 @@ impl Grant {
 }
 
 /// A component.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Component {
     /// The SHA-256 of its bytes: 64 hexadecimal digits in lower case.

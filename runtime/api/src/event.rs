@@ -7,6 +7,7 @@ use crate::status::Status;
 use crate::step_execution::{Counts, Tracking};
 
 /// Something that happened to an execution.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Its place in the stream.
@@ -61,6 +62,7 @@ impl Event {
 }
 
 /// How much of its work a running step had done at its last save.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The number of the execution.
@@ -94,6 +96,7 @@ impl Progress {
 }
 
 /// Events between two numbers do not exist any more. Look at the executions themselves.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The last event that was sent.

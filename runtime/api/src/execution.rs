@@ -13,6 +13,7 @@ pub use crate::status::{ExitStatus, Failure, Status};
 pub use crate::step_execution::{Counts, StepExecution, StepExecutionKind, Tracking, Usage};
 
 /// A job execution with its steps.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Execution {
     /// Its number, unique in the store.
@@ -117,7 +118,66 @@ impl Execution {
     }
 }
 
+/// An execution that was accepted, as it is now.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Launched {
+    /// Whether an equal execution was in the queue, or running, before. Then this is that one.
+    pub was_there: bool,
+    /// The execution.
+    #[serde(flatten)]
+    pub execution: Execution,
+}
+
+/// A file that a step has written.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputFile {
+    /// Its number in its execution, from 0.
+    pub number: u64,
+    /// The name of the step.
+    pub step: String,
+    /// The last part of its path.
+    pub name: String,
+    /// Its path, as the job gave it.
+    pub path: String,
+    /// The storage that has it; `null` for a file in the tenant's folders.
+    pub storage: Option<String>,
+    /// Its length in bytes; `null` if that is not known.
+    pub size_bytes: Option<u64>,
+}
+
+/// The result of asking an execution to pause.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseAnswer {
+    /// The number of the execution.
+    pub id: u64,
+    /// Whether it is PAUSED already: no worker had it.
+    pub is_paused: bool,
+}
+
+impl PauseAnswer {
+    /// Built from the answer of the store.
+    pub fn of(id: JobExecutionId, request: execution::PauseRequest) -> Self {
+        Self { id: id.0, is_paused: request == execution::PauseRequest::PausedAtOnce }
+    }
+}
+
+/// The items that a step has rejected.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedItems {
+    /// The name of the step.
+    pub step: String,
+    /// The name of the file.
+    pub file: String,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+}
+
 /// A component that an execution runs with.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PinnedComponent {
     /// The job's name for it.
@@ -133,6 +193,7 @@ impl PinnedComponent {
 }
 
 /// A skipped item, or a finding of a component.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     /// The name of the step.
@@ -156,6 +217,7 @@ impl Warning {
 }
 
 /// A message of an execution's log.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
     /// When it was logged.
@@ -177,6 +239,7 @@ impl LogLine {
 }
 
 /// The readable rest of an execution that is damaged in the store.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remains {
     /// Its number.
@@ -196,6 +259,7 @@ impl Remains {
 }
 
 /// The result of a purge.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purged {
     /// The numbers of the deleted executions.
@@ -219,6 +283,7 @@ impl Purged {
 }
 
 /// The result of giving up an execution.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abandoned {
     /// Its number.
@@ -228,6 +293,7 @@ pub struct Abandoned {
 }
 
 /// An unfinished output that could not be removed. A person has to remove it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotRemoved {
     /// The number of the execution that wrote it.
@@ -247,6 +313,7 @@ impl NotRemoved {
 }
 
 /// The result of asking an execution to stop.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopAnswer {
     /// The number of the execution.
@@ -263,6 +330,7 @@ impl StopAnswer {
 }
 
 /// The result of asking an execution to pause.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PauseAnswer {
     /// The number of the execution.

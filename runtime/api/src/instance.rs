@@ -8,6 +8,7 @@ use stepbox_batch::job::{self, JobInstance};
 use stepbox_batch::parameters;
 
 /// A job instance: a saved configuration of a job.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
     /// Its code, unique in its tenant.
@@ -45,6 +46,7 @@ impl Instance {
 }
 
 /// An instance as it was from one change until the next.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceVersion {
     /// The instance as it was.
@@ -62,6 +64,7 @@ impl InstanceVersion {
 }
 
 /// A job instance, with the parameters of a future execution.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceDetails {
     /// The instance.
@@ -86,6 +89,7 @@ impl InstanceDetails {
 }
 
 /// A value that breaks a constraint.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// Its place in the parameters: a JSON pointer (RFC 6901), empty for the parameters as a whole.

@@ -7,6 +7,7 @@ use stepbox_batch::job;
 use crate::step::Step;
 
 /// A job.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The code of its connector.

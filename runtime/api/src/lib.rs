@@ -30,6 +30,7 @@
 //! ```
 
 pub mod audit;
+pub mod bulk;
 pub mod connector;
 pub mod event;
 pub mod execution;
@@ -45,6 +46,7 @@ pub mod remedy;
 pub mod request;
 pub mod session;
 mod status;
+pub mod tenant;
 pub mod step;
 mod step_execution;
 pub mod step_settings;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use stepbox_batch::ports::listing;
 
 /// A row of a list.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Row<T> {
@@ -16,6 +17,7 @@ pub enum Row<T> {
 }
 
 /// A row that is damaged in the store.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DamagedRow {
     /// Its number; absent if the rows of the list have no numbers.

@@ -7,6 +7,7 @@ use stepbox_batch::access;
 use stepbox_batch::name::{NameError, TenantId, UserName};
 
 /// What a user is in a tenant. Each role may do everything that the roles before it may do.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -43,6 +44,7 @@ impl Role {
 }
 
 /// A user with a role in the tenant.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The name of the user.
@@ -59,6 +61,7 @@ impl Member {
 }
 
 /// A role for a user of the installation.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetMember {
@@ -67,6 +70,7 @@ pub struct SetMember {
 }
 
 /// The role of a user in one tenant.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
     /// The tenant.
@@ -84,6 +88,7 @@ impl Membership {
 
 /// Who has which right at an instance. A list only takes a right away from the users that it does not name; `null`
 /// leaves the decision to the role.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceRights {

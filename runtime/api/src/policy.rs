@@ -10,6 +10,7 @@ use crate::step::Limits;
 mod of_the_host;
 
 /// A file of the operator, and whether it can be used.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedFile {
     /// As it is called in the data folder: `policy.yaml`, `tenants/acme.yaml`.
@@ -23,6 +24,7 @@ pub struct CheckedFile {
 }
 
 /// What is wrong with a file.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileError {
     /// The stable code, a heading in docs/errors.md.
@@ -34,6 +36,7 @@ pub struct FileError {
 }
 
 /// A thing that a file names and that cannot be used now. Only the steps that need it fail.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileWarning {
     /// What is wrong.
@@ -43,6 +46,7 @@ pub struct FileWarning {
 }
 
 /// The effective policy of a tenant.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// The name of the tenant.
@@ -73,6 +77,7 @@ pub struct Policy {
 }
 
 /// Which special addresses are open to requests.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// This machine itself.
@@ -82,6 +87,7 @@ pub struct Network {
 }
 
 /// The limits for granted requests; a list that is `null` allows all.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpLists {
     /// Names of hosts.
@@ -95,6 +101,7 @@ pub struct HttpLists {
 }
 
 /// The most that all jobs of a tenant may use together.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quotas {
     /// Executions that run at a time.
@@ -116,6 +123,7 @@ pub struct Quotas {
 }
 
 /// A secret that jobs may name.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret {
     /// Its name.
@@ -127,6 +135,7 @@ pub struct Secret {
 }
 
 /// A storage that jobs may name.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Storage {
     /// Its name.
@@ -141,6 +150,7 @@ pub struct Storage {
 }
 
 /// Which components may be uploaded and run.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Components {
     /// Whether the tenant may upload new ones.

@@ -20,6 +20,7 @@ pub use of_the_host::{CONNECTOR_FILE, in_words};
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Why a request failed.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// A page about problems of this kind, relative to the server: `/errors/parameters-invalid`.
@@ -62,6 +63,7 @@ pub struct Problem {
 }
 
 /// A further mistake in the same file.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherMistake {
     /// What is wrong, with its place.
@@ -77,6 +79,7 @@ pub struct OtherMistake {
 }
 
 /// A part of a request that is wrong.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvalidPart {
     /// Its place in the body of the request: a JSON pointer (RFC 6901).

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stepbox_batch::execution::queue;
 
 /// The result of a request to publish.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     /// The execution: the new one, or the equal one that existed.
@@ -27,6 +28,7 @@ impl Published {
 }
 
 /// The place of an execution in the queue.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueEntry {
     /// Its present state.
@@ -50,6 +52,7 @@ impl QueueEntry {
 }
 
 /// The state of an entry of the queue.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueState {

@@ -6,6 +6,7 @@ use stepbox_batch::remedy;
 /// A next action after an error. `kind` selects the action.
 ///
 /// New versions add kinds. A reader uses `unknown` for each kind that it does not know.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Remedy {

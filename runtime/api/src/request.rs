@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::status::Status;
 
 /// An instance to create.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateInstance {
@@ -27,6 +28,7 @@ pub struct CreateInstance {
 }
 
 /// Changes of an instance. What is absent stays.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeInstance {
@@ -42,6 +44,7 @@ pub struct ChangeInstance {
 }
 
 /// A copy of an instance.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DuplicateInstance {
@@ -53,6 +56,7 @@ pub struct DuplicateInstance {
 }
 
 /// An execution of an instance, to be put into the queue.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Launch {
@@ -77,6 +81,7 @@ pub struct Launch {
 }
 
 /// How a restart differs from the execution before.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Restart {
@@ -95,6 +100,7 @@ pub struct Restart {
 }
 
 /// How many items a step may skip: a number, or `"none"` for no limit.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum SkipLimit {
@@ -105,6 +111,7 @@ pub enum SkipLimit {
 }
 
 /// The word for no limit.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoLimit {
@@ -128,6 +135,7 @@ impl SkipLimit {
 }
 
 /// Which executions to delete. Those that have not ended, and the latest COMPLETED one of each instance, stay.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PurgeExecutions {
@@ -142,6 +150,7 @@ pub struct PurgeExecutions {
 }
 
 /// Which events of the audit trail to delete.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PurgeAudit {
@@ -150,6 +159,7 @@ pub struct PurgeAudit {
 }
 
 /// How many events of the audit trail were deleted.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurgedAudit {
     /// How many.
@@ -157,6 +167,7 @@ pub struct PurgedAudit {
 }
 
 /// A component to pull from a registry.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PullComponent {

@@ -6,6 +6,7 @@ use stepbox_batch::access::{Principal, Right};
 use crate::member::{Membership, Role};
 
 /// A sign-in with a password.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
@@ -16,6 +17,7 @@ pub struct SignIn {
 }
 
 /// A change of one's own password. All sessions end, and a new one begins.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
@@ -38,6 +40,7 @@ impl std::fmt::Debug for ChangePassword {
 }
 
 /// Who one is, and what one may do.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The name of the user; `null` for an embedder's own.
@@ -59,6 +62,7 @@ pub struct Identity {
 }
 
 /// What a token is limited to.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenLimits {
     /// The number of the token.

@@ -9,6 +9,7 @@ use stepbox_batch::execution::status::{self, BatchStatus};
 use crate::remedy::Remedy;
 
 /// The status of an execution or a step.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
@@ -93,6 +94,7 @@ impl From<BatchStatus> for Status {
 }
 
 /// The result of an execution or a step, for people.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitStatus {
     /// In capitals by custom: `COMPLETED`. A step may have one of its own.
@@ -108,6 +110,7 @@ impl ExitStatus {
 }
 
 /// Why a step or an execution failed.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Stable: a heading in docs/errors.md, or a code of the component's own.

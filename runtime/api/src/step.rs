@@ -10,6 +10,7 @@ use stepbox_batch::limits::{LIMITS, LimitOverrides};
 use crate::step_settings::{Always, Branch, ItemSettings, Rerun, Retry, Transition};
 
 /// A step of a job.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     /// Its name, unique in its job.
@@ -38,6 +39,7 @@ pub struct Step {
 }
 
 /// The elements of a step. `kind` is `item` or `tasklet`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum StepKind {
@@ -94,6 +96,7 @@ impl StepKind {
 }
 
 /// An element of a step.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Element {
     /// The name of the native element, or the connector's name for the component.
@@ -115,6 +118,7 @@ impl Element {
 }
 
 /// The access that a step asks for.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
     /// Requests: `POST https://example.com`.
@@ -130,6 +134,7 @@ impl Grants {
 }
 
 /// The limits of a step that differ from the defaults, by their names: `memory_bytes_max`. The others are `null`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Limits(pub Map<String, Value>);

@@ -10,6 +10,7 @@ use stepbox_batch::metering::ResourceUsage;
 use crate::status::{ExitStatus, Failure, Status};
 
 /// One run of a step.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepExecution {
     /// The name of the step.
@@ -50,6 +51,7 @@ pub struct StepExecution {
 }
 
 /// The kind of a step.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepExecutionKind {
@@ -103,6 +105,7 @@ fn summary_value(value: &SummaryValue) -> Value {
 }
 
 /// The outcomes of the items. When a step ends, read = written + filtered + skipped.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Items that the reader found.
@@ -116,6 +119,7 @@ pub struct Counts {
 }
 
 /// The progress of a step.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracking {
     /// Items done.
@@ -127,6 +131,7 @@ pub struct Tracking {
 }
 
 /// The resources that a step has used.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {

@@ -5,6 +5,7 @@ use stepbox_batch::job;
 use stepbox_batch::pattern::Pattern;
 
 /// How an item step moves its items.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemSettings {
     /// The size of a chunk.
@@ -22,6 +23,7 @@ pub struct ItemSettings {
 }
 
 /// The size of a chunk. A chunk ends at the first of these limits.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
     /// The most rows.
@@ -33,6 +35,7 @@ pub struct Chunk {
 }
 
 /// How often a checkpoint is taken.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The number of items between two checkpoints; `null` if only the time decides.
@@ -42,6 +45,7 @@ pub struct Checkpoint {
 }
 
 /// How many items may be skipped.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skip {
     /// The most items; `null` if there is no limit.
@@ -80,6 +84,7 @@ impl Default for ItemSettings {
 }
 
 /// Which failures a step retries.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
     /// The most retries; 0 for none.
@@ -91,6 +96,7 @@ pub struct Retry {
 }
 
 /// The wait before a retry.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backoff {
     /// The first wait, in milliseconds. It doubles with each retry in a row.
@@ -115,6 +121,7 @@ impl Default for Retry {
 }
 
 /// Whether a restart runs a step again.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rerun {
@@ -134,6 +141,7 @@ impl From<job::Rerun> for Rerun {
 }
 
 /// What follows an exit status.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
     /// The exit status, as a pattern.
@@ -156,6 +164,7 @@ impl Transition {
 }
 
 /// The place of a step in a split.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Branch {
     /// The name of the split.
@@ -175,6 +184,7 @@ fn texts(patterns: Option<&[Pattern]>) -> Option<Vec<String>> {
 }
 
 /// In which cases a step also runs if the flow does not lead to it: `false`, `true` or `unless_stopped`.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Always {
@@ -185,6 +195,7 @@ pub enum Always {
 }
 
 /// The case in which a step with `always` does not run.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlwaysWord {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use stepbox_batch::access;
 
 /// A token. Its text is shown once, when it is created.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
     /// Its number.
@@ -49,6 +50,7 @@ impl Token {
 }
 
 /// A token that was just created, with its text.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedToken {
     /// The token.
@@ -72,6 +74,7 @@ impl std::fmt::Debug for CreatedToken {
 }
 
 /// A token to create.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateToken {

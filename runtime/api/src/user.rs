@@ -5,6 +5,7 @@ use stepbox_batch::access;
 use stepbox_batch::clock::Timestamp;
 
 /// A user of the installation.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// The name, unique in the installation.
@@ -24,6 +25,7 @@ pub struct User {
 }
 
 /// Who a user is for an identity provider (OpenID Connect).
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExternalIdentity {
     /// The address of the provider.
@@ -55,6 +57,7 @@ impl ExternalIdentity {
 }
 
 /// A user to create. The user has no password until one is set with a link.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
@@ -72,6 +75,7 @@ pub struct CreateUser {
 }
 
 /// Changes of a user. What is absent stays.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeUser {
@@ -90,6 +94,7 @@ pub struct ChangeUser {
 }
 
 /// An identity at a provider, in a request.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewExternalIdentity {
@@ -126,6 +131,7 @@ impl NewExternalIdentity {
 }
 
 /// A link that can be used once, to set a password.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OneTimeLink {
     /// The secret of the link. It is shown this once.
@@ -142,6 +148,7 @@ impl OneTimeLink {
 }
 
 /// The use of a one-time link.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UseLink {

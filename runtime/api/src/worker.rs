@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use stepbox_batch::worker::{self, Held, WorkerStatus};
 
 /// A worker, and what it runs.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
     /// Its name, unique among all workers.
@@ -31,6 +32,7 @@ pub struct Worker {
 }
 
 /// An execution that a worker runs.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningExecution {
     /// The tenant of the execution.
@@ -42,6 +44,7 @@ pub struct RunningExecution {
 }
 
 /// The state of a worker.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkerState {
     /// It takes executions from the queue.

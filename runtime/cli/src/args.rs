@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod policy;
 pub(crate) mod queue;
+pub(crate) mod serve;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ use crate::output::Format;
 use crate::output::voice::Voice;
 use access::{Members, Tokens, Users};
 use queue::{Publish, Store, WorkerArgs, Workers};
+use serve::ServeArgs;
 
 /// Run batch jobs whose custom steps are sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -74,6 +76,7 @@ impl Args {
     pub(crate) fn voice(&self) -> Voice {
         match &self.noun {
             Noun::Worker(worker) => Voice::Log(worker.log_format),
+            Noun::Serve(serve) => Voice::Log(serve.log_format),
             _ => Voice::Talk,
         }
     }
@@ -138,6 +141,17 @@ pub(crate) enum Noun {
         "stepbox worker --listen 127.0.0.1:9464 --log-format json",
     ]) + "\n\n" + &exit_code::help())]
     Worker(WorkerArgs),
+    /// Serve the HTTP API, and run executions from the queue, until a signal ends it
+    ///
+    /// The server is for all tenants: the default tenant, and each tenant with a file in `tenants/` in the data folder.
+    /// After the first Ctrl-C or SIGTERM it takes no new requests and no new executions. A second signal ends it at
+    /// once. docs/api.md is the guide.
+    #[command(after_long_help = examples(&[
+        "stepbox serve",
+        "stepbox serve --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem --public-name jobs.example.com",
+        "stepbox serve --listen 10.0.0.5:8080 --behind-proxy 10.0.0.1 --public-name jobs.example.com --no-worker",
+    ]) + "\n\n" + &exit_code::help())]
+    Serve(ServeArgs),
     /// Processes that take executions from the queue
     #[command(subcommand, after_long_help = examples(&["stepbox workers list"]))]
     Workers(Workers),
@@ -197,6 +211,7 @@ impl Noun {
             | Self::Users(Users::Add { .. })
             | Self::Members(Members::Set { .. })
             | Self::Tokens(Tokens::Create { .. })
+            | Self::Serve(_)
             | Self::Worker(_) => Beginning::Begins,
             Self::Connectors(Connectors::List(_) | Connectors::Show { .. })
             | Self::Jobs(_)

@@ -26,6 +26,7 @@ mod publish;
 mod pull;
 mod report;
 mod run;
+mod serve;
 mod signature;
 mod site;
 mod steps;
@@ -128,6 +129,10 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
         let opened = installation::open(&location, &served, worker.lease, Some(voice)).await?;
         return worker::carry_out(opened, served, worker).await;
     }
+    if let Noun::Serve(serve) = noun {
+        let opened = installation::open(&location, &Served::All, serve.lease, Some(voice)).await?;
+        return serve::carry_out(opened, Served::All, &location.data_dir, serve).await;
+    }
     let beginning = noun.beginning();
     let (location, lent) = installation::settle(location, beginning, voice)?;
     let tells = lent.is_none().then_some(voice);
@@ -150,7 +155,7 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
         Noun::Members(verb) => members::carry_out(&site, verb).await,
         Noun::Tokens(verb) => tokens::carry_out(&site, verb).await,
         Noun::Audit(verb) => audit::carry_out(&site, verb).await,
-        Noun::Worker(_) | Noun::Store(_) | Noun::Policy(_) | Noun::Completions { .. } => {
+        Noun::Serve(_) | Noun::Worker(_) | Noun::Store(_) | Noun::Policy(_) | Noun::Completions { .. } => {
             unreachable!("answered above")
         }
     }

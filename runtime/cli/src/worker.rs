@@ -1,6 +1,6 @@
 //! `stepbox worker`: runs executions from the queue until a signal ends it.
 
-mod entry;
+pub(crate) mod entry;
 mod liveness;
 
 use std::path::PathBuf;

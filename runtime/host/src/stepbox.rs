@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
-use stepbox_batch::execution::event::EventNumber;
+use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::event::{Checkpointed, EventNumber};
 use stepbox_batch::name::TenantId;
 use stepbox_batch::ports::{EventPage, Listing};
 use stepbox_batch::worker::{Worker as Registered, WorkerStatus};
@@ -120,6 +121,29 @@ impl Stepbox {
     /// The users of the installation, and what they and their programs come in with.
     pub fn accounts(&self) -> Accounts {
         Accounts::new(self.installation.clone())
+    }
+
+    /// The number of the newest event, to begin with what comes after it.
+    pub async fn newest_event(&self) -> Result<EventNumber, Error> {
+        // A page that is not full ends with the newest number, and nobody calls a tenant so.
+        let nobody = TenantId::new("-".repeat(100))?;
+        let page = self.installation.repository.events_after(Some(&nobody), EventNumber::BEGINNING, 1);
+        Ok(page.await?.next)
+    }
+
+    /// Waits until there may be an event after this number, of any tenant: see [`Tenant::wait_for_events`].
+    pub async fn wait_for_events(&self, after: EventNumber, timeout_ms: u64) {
+        self.installation.repository.wait_for_events(after, timeout_ms).await;
+    }
+
+    /// The progress of steps of all tenants: see [`Tenant::checkpointed`].
+    pub async fn checkpointed(&self, since: Timestamp, limit: u32) -> Result<Listing<Checkpointed>, Error> {
+        Ok(self.installation.repository.checkpointed(None, since, limit).await?)
+    }
+
+    /// The store's current time.
+    pub fn now(&self) -> Timestamp {
+        self.installation.clock.now()
     }
 
     /// The current health of this installation.

@@ -1,7 +1,7 @@
 //! Built from the operator's files as the host has read them.
 
 use stepbox::config::{self, ConfigWarning, TenantConfig};
-use stepbox::{ComponentsPolicy, FilesPolicy, SigningKey};
+use stepbox::{ComponentsPolicy, FilesPolicy, SigningKey, Tenant, TenantStanding};
 use stepbox_batch::name::TenantId;
 
 use super::{
@@ -32,6 +32,17 @@ impl Policy {
     /// Built from what the operator's files say of a tenant.
     pub fn of(tenant: &TenantId, config: &TenantConfig) -> Self {
         let TenantConfig { policy, is_suspended, file, .. } = config;
+        let shown = Self::of_policy(tenant, policy, *is_suspended);
+        Self { file: file.display().to_string(), is_default: !file.exists(), ..shown }
+    }
+
+    /// Built from a tenant of this process, whose policy need not come from a file.
+    pub fn of_tenant(tenant: &Tenant) -> Self {
+        let is_suspended = tenant.standing() != TenantStanding::Active;
+        Self::of_policy(tenant.id(), &tenant.policy(), is_suspended)
+    }
+
+    fn of_policy(tenant: &TenantId, policy: &stepbox::Policy, is_suspended: bool) -> Self {
         let folders = match &policy.files {
             FilesPolicy::Anywhere { .. } => None,
             FilesPolicy::Beneath(folders) => {
@@ -44,9 +55,9 @@ impl Policy {
         let names = |keys: &Vec<SigningKey>| keys.iter().map(|key| key.name().to_owned()).collect();
         Self {
             tenant: tenant.to_string(),
-            file: file.display().to_string(),
-            is_default: !file.exists(),
-            suspended: *is_suspended,
+            file: String::new(),
+            is_default: false,
+            suspended: is_suspended,
             network: Network { loopback, private },
             http: HttpLists { hosts, schemes, methods, ports },
             folders,
@@ -60,7 +71,8 @@ impl Policy {
 }
 
 impl Quotas {
-    fn of(quotas: &stepbox::Quotas) -> Self {
+    /// Built from the quotas of a policy.
+    pub fn of(quotas: &stepbox::Quotas) -> Self {
         Self {
             running_max: quotas.running_max as u64,
             queued_max: quotas.queued_max,

@@ -107,13 +107,13 @@ pub(crate) enum Store {
 }
 
 /// `90s`, `15m`, `2h`: milliseconds.
-fn duration(text: &str) -> Result<u64, String> {
+pub(super) fn duration(text: &str) -> Result<u64, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "write a time with its unit: `500ms`, `90s`, `15m`, `2h`".to_owned())?;
     u64::try_from(span.as_millis()).map_err(|_| "a time is not negative".to_owned())
 }
 
-fn lease(text: &str) -> Result<u64, String> {
+pub(super) fn lease(text: &str) -> Result<u64, String> {
     match duration(text)? {
         ms if ms < stepbox::LEASE_MS_MIN => Err("a lease lasts one second at least".to_owned()),
         ms => Ok(ms),

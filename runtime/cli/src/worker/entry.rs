@@ -9,7 +9,7 @@ use crate::output::voice::Entry;
 use crate::output::words::{counted, skew};
 
 /// An event as an entry of the log.
-pub(super) fn entry(event: &WorkerEvent) -> Entry {
+pub(crate) fn entry(event: &WorkerEvent) -> Entry {
     match event {
         WorkerEvent::Began { worker } => {
             Entry::new(Info, "worker-began", format!("worker {worker} takes executions from the queue"))

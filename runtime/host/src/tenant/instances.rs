@@ -158,6 +158,11 @@ impl Tenant {
         Ok(history)
     }
 
+    /// The instance with that code; `None` if there is none. Nothing else is looked at.
+    pub async fn find_instance(&self, code: &InstanceCode) -> Result<Option<JobInstance>, Error> {
+        Ok(self.installation.repository.instance(&self.id, code).await?)
+    }
+
     /// Returns the instance with that code.
     pub async fn instance(&self, code: &str) -> Result<JobInstance, Error> {
         let found = match InstanceCode::new(code) {

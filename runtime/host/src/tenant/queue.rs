@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::error_kind::ErrorKind;
-use stepbox_batch::execution::queue::{ATTEMPTS_MAX, Enqueue, Published, QueueEntry};
+use stepbox_batch::execution::queue::{ATTEMPTS_MAX, Enqueue, Published, QueueDepth, QueueEntry};
 use stepbox_batch::execution::{Idempotency, NewJobExecution};
 use stepbox_batch::name::JobExecutionId;
 
@@ -201,6 +201,13 @@ impl Tenant {
         });
         new.idempotency = options.idempotency.clone();
         Ok(new)
+    }
+
+    /// How many executions of this tenant are in the queue, by state.
+    pub async fn queue_depths(&self) -> Result<Vec<QueueDepth>, Error> {
+        let mut depths = self.installation.repository.queue_depths().await?;
+        depths.retain(|depth| depth.tenant == self.id);
+        Ok(depths)
     }
 
     /// An execution's entry in the queue; `None` if it was never there or has ended.

@@ -1,6 +1,8 @@
 //! Why the server does not listen.
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why the server does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,20 @@ pub enum ServerError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// Others could reach the address, and could read what is sent there.
+    #[error("`{address}` can be reached by others, and what they send there would not be encrypted")]
+    PublicWithoutTls {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("the certificate in `{}` cannot be used: {reason}", path.display())]
+    Certificate {
+        /// The file of the certificate.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
 }
 
 impl ServerError {
@@ -29,6 +45,8 @@ impl ServerError {
         match self {
             Self::BadAddress { .. } => "listen-address",
             Self::CannotListen { .. } => "listen-failed",
+            Self::PublicWithoutTls { .. } => "listen-public",
+            Self::Certificate { .. } => "tls-certificate",
         }
     }
 
@@ -44,6 +62,10 @@ impl ServerError {
                 ErrorKind::PermissionDenied => "choose a port from 1024 on",
                 _ => "choose another address",
             },
+            Self::PublicWithoutTls { .. } => {
+                "listen at a loopback address, name a certificate and its key, or name the network of the proxy that encrypts"
+            }
+            Self::Certificate { .. } => "name the PEM files of a certificate with its chain, and of its private key",
         }
     }
 }

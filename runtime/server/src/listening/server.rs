@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::connection_slots::{ConnectionSlot, ConnectionSlots};
-use crate::error::ServerError;
+use super::connection_slots::{ConnectionSlot, ConnectionSlots};
+use super::error::ServerError;
 
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -146,7 +146,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::connection_slots::CONNECTIONS_MAX;
+    use super::super::connection_slots::CONNECTIONS_MAX;
 
     async fn hello() -> Server {
         let pages = Router::new().route("/hello", get(|| async { "hello" }));

@@ -1,0 +1,75 @@
+//! Connectors: installed from a package of their folder, found by code, removed.
+
+use serde::Deserialize;
+use stepbox::Error;
+use stepbox::batch::inventory;
+use stepbox_api::connector::{Connector, ConnectorSummary, Grant, Installed};
+use utoipa::ToSchema;
+
+use super::packages::Package;
+use crate::access::{Connectors, Edit, May, View};
+use crate::conventions::answer::{Created, Done, Shown};
+use crate::conventions::failure::Failure;
+use crate::conventions::input::{Caller, InPath, Query, With};
+use crate::conventions::list::{List, Listed, Unfiltered};
+use crate::table::Table;
+
+pub(super) fn routes(table: Table) -> Table {
+    table
+        .get("/tenants/{tenant}/connectors", "The connectors.", list)
+        .post("/tenants/{tenant}/connectors", "Install a connector from a tar or a zip of its folder.", install)
+        .get("/tenants/{tenant}/connectors/{code}", "A connector, its jobs, and what their steps ask for.", show)
+        .delete("/tenants/{tenant}/connectors/{code}", "Remove a connector that no instance needs.", remove)
+}
+
+/// How a connector is installed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct How {
+    /// Install it even if instances cannot run afterwards.
+    #[serde(default)]
+    force: bool,
+}
+
+async fn list(
+    may: May<View, Connectors>,
+    Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
+) -> Result<List<ConnectorSummary>, Failure> {
+    let connectors = may.tenant().connectors().await?;
+    Ok(List::of(page, connectors, |connector| connector.code.to_string(), ConnectorSummary::of))
+}
+
+async fn install(
+    may: May<Edit, Connectors>,
+    (Query(How { force }), With(tools), Caller(who), package): (Query<How>, With, Caller, Package),
+) -> Result<Created<Installed>, Failure> {
+    tools.limits.upload(&who)?;
+    let folder = package.unpack(&tools.spool).await?;
+    let (tenant, path) = (may.tenant(), folder.path());
+    let installed = match tenant.install_connector(path).await {
+        Err(Error::BreaksInstances { instances, .. }) if force => {
+            tenant.replace_connector(path).await.map(|connector| (connector, instances))
+        }
+        installed => installed.map(|connector| (connector, Vec::new())),
+    };
+    let (connector, broken) = installed.map_err(|error| Failure::within(&error, path))?;
+    let grants = tenant.policy().leaves_of(&connector).iter().map(Grant::of).collect();
+    let at = format!("connectors/{}", connector.code);
+    Ok(Created { at, version: None, thing: Installed::of(&connector, grants, &broken) })
+}
+
+async fn show(may: May<View, Connectors>, InPath(code): InPath<'c'>) -> Result<Shown<Connector>, Failure> {
+    let connector = may.tenant().connector(&code).await?;
+    Ok(Shown(shown(&may, &connector)))
+}
+
+fn shown(may: &May<View, Connectors>, connector: &inventory::Connector) -> Connector {
+    let grants = may.tenant().policy().leaves_of(connector);
+    Connector::of(connector, grants.iter().map(Grant::of).collect())
+}
+
+async fn remove(may: May<Edit, Connectors>, InPath(code): InPath<'c'>) -> Result<Done, Failure> {
+    let connector = may.tenant().connector(&code).await?;
+    may.tenant().remove_connector(&connector.code).await?;
+    Ok(Done)
+}

@@ -1,0 +1,43 @@
+//! The interface about itself: its document, and whether the server is there.
+
+use crate::access::{Anybody, Installation, May, Operate};
+use crate::conventions::answer::{Text};
+use crate::conventions::failure::Failure;
+use crate::conventions::input::With;
+use crate::table::Table;
+
+pub(super) fn routes(table: Table) -> Table {
+    table
+        .get("/openapi.json", "The document of the interface.", document)
+        .get("/reference", "A page about the interface.", reference)
+        .get("/live", "Whether the process works.", live)
+        .get("/ready", "Whether the store answers.", ready)
+        .get("/metrics", "The counters of the process, for Prometheus.", metrics)
+}
+
+async fn document(_: Anybody, With(tools): With) -> Result<Text, Failure> {
+    Ok(Text { kind: "application/json", text: tools.document.clone() })
+}
+
+async fn reference(_: Anybody, With(tools): With) -> Result<Text, Failure> {
+    Ok(Text { kind: "text/html; charset=utf-8", text: tools.reference.clone() })
+}
+
+async fn live(_: Anybody, (): ()) -> Result<Text, Failure> {
+    Ok(Text { kind: "text/plain; charset=utf-8", text: "ok\n".to_owned() })
+}
+
+async fn ready(anybody: Anybody, (): ()) -> Result<Text, Failure> {
+    match anybody.is_ready().await {
+        true => Ok(Text { kind: "text/plain; charset=utf-8", text: "ok\n".to_owned() }),
+        false => Err(Failure::new(stepbox::ErrorKind::StoreUnavailable, "store-unavailable", "the store does not answer")),
+    }
+}
+
+async fn metrics(may: May<Operate, Installation>, With(tools): With) -> Result<Text, Failure> {
+    let own = tools.meters.page();
+    let page = may.metrics().await;
+    // Both pages end with a mark of the end, which a page has once.
+    let page = page.strip_suffix("# EOF\n").map(str::to_owned).unwrap_or(page);
+    Ok(Text { kind: stepbox::METRICS_TYPE, text: page + &own })
+}

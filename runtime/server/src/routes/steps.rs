@@ -1,0 +1,126 @@
+//! Steps: components, uploaded piece by piece and inspected before they are kept.
+
+use axum::http::HeaderName;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use stepbox::batch::inventory;
+use stepbox::{COMPONENT_BYTES_MAX, SIGNATURE_BYTES_MAX, Upload};
+use stepbox_api::connector::Component;
+
+use crate::access::{Edit, May, Steps, View};
+use crate::conventions::answer::{Created, Done, Shown};
+use crate::conventions::asking::Asking;
+use crate::conventions::body::{Spooled, spool};
+use crate::conventions::describing::Describing;
+use crate::conventions::failure::Failure;
+use crate::conventions::input::{Caller, InPath, Input, With};
+use crate::conventions::list::{List, Listed, Unfiltered};
+use crate::table::Table;
+
+pub(super) fn routes(table: Table) -> Table {
+    table
+        .get("/tenants/{tenant}/steps", "The components.", list)
+        .post("/tenants/{tenant}/steps", "Upload a component: it is checked, and then kept.", upload)
+        .post("/tenants/{tenant}/steps/inspect", "Check a component, and keep nothing.", inspect)
+        .get("/tenants/{tenant}/steps/{reference}", "A component, and what it says of itself.", show)
+        .delete("/tenants/{tenant}/steps/{reference}", "Remove a component that nothing needs.", remove)
+}
+
+const WASM: &str = "application/wasm";
+const SIGNATURE: HeaderName = HeaderName::from_static("stepbox-signature");
+
+/// A component that has arrived, with its signature.
+struct Arrived {
+    body: Spooled,
+    signature: Option<String>,
+}
+
+impl Input for Arrived {
+    const TAKES_BODY: bool = true;
+
+    async fn read(asking: &mut Asking) -> Result<Self, Failure> {
+        let signature = signature(asking)?;
+        let folder = asking.tools.spool.clone();
+        let body = spool(asking, &[WASM], COMPONENT_BYTES_MAX as u64, &folder).await?;
+        Ok(Self { body, signature })
+    }
+
+    fn describe(operation: &mut Describing) {
+        operation.body(&[(WASM, json!({ "type": "string", "format": "binary" }))], true);
+        let text = "The text of a `minisign` signature, as base64. Needed if the policy asks for signatures.";
+        operation.parameter("header", "Stepbox-Signature", false, json!({ "type": "string" }), text);
+    }
+}
+
+/// The text of a signature, from its header.
+fn signature(asking: &Asking) -> Result<Option<String>, Failure> {
+    let Some(text) = asking.header(&SIGNATURE)? else { return Ok(None) };
+    let invalid = || {
+        let detail = "the header `stepbox-signature` is no base64 of a signature";
+        Failure::bad_request("header-invalid", detail)
+    };
+    if text.len() > 2 * SIGNATURE_BYTES_MAX {
+        return Err(invalid());
+    }
+    let bytes = STANDARD.decode(text).map_err(|_| invalid())?;
+    String::from_utf8(bytes).map(Some).map_err(|_| invalid())
+}
+
+/// What a missing signature is called.
+const SIGNATURE_NAME: &str = "the header `stepbox-signature`";
+
+fn signed<'a>(bytes: &'a [u8], signature: Option<&'a str>) -> Upload<'a> {
+    Upload { bytes, signature, signature_file: SIGNATURE_NAME }
+}
+
+async fn list(
+    may: May<View, Steps>,
+    Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
+) -> Result<List<Component>, Failure> {
+    let components = may.tenant().components().await?;
+    let key = |component: &inventory::Component| format!("{}@{} {}", component.name, component.version, component.digest);
+    Ok(List::of(page, components, key, Component::of))
+}
+
+async fn upload(
+    may: May<Edit, Steps>,
+    (With(tools), Caller(who), arrived): (With, Caller, Arrived),
+) -> Result<Created<Component>, Failure> {
+    tools.limits.upload(&who)?;
+    let (bytes, signature) = (arrived.body.into_bytes().await?, arrived.signature);
+    let component = may.tenant().upload(signed(&bytes, signature.as_deref())).await?;
+    let at = format!("steps/{}", component.digest);
+    Ok(Created { at, version: None, thing: Component::of(&component) })
+}
+
+async fn inspect(
+    may: May<Edit, Steps>,
+    (With(tools), Caller(who), arrived): (With, Caller, Arrived),
+) -> Result<Shown<Component>, Failure> {
+    tools.limits.upload(&who)?;
+    let (bytes, signature) = (arrived.body.into_bytes().await?, arrived.signature);
+    let inspected = may.tenant().inspect_component(&bytes).await?;
+    // A wrong signature is no error here: people inspect a component before they sign it.
+    let signer = may.tenant().signer_of(signed(&bytes, signature.as_deref())).ok().flatten();
+    Ok(Shown(Component {
+        digest: inspected.digest.to_string(),
+        name: inspected.description.name.clone(),
+        version: inspected.description.version.clone(),
+        world: inspected.world.to_string(),
+        size_bytes: bytes.len() as u64,
+        uploaded_at: None,
+        signed_by: signer.map(|signer| signer.name),
+        description: inspected.description.to_json(),
+    }))
+}
+
+async fn show(may: May<View, Steps>, InPath(reference): InPath<'r'>) -> Result<Shown<Component>, Failure> {
+    Ok(Shown(Component::of(&may.tenant().component(&reference).await?)))
+}
+
+async fn remove(may: May<Edit, Steps>, InPath(reference): InPath<'r'>) -> Result<Done, Failure> {
+    let component = may.tenant().component(&reference).await?;
+    may.tenant().remove_component(&component.digest).await?;
+    Ok(Done)
+}

@@ -1,0 +1,6 @@
+//! The interface as a whole: every route for everybody, and what attackers try.
+
+mod attacks;
+mod lists;
+mod matrix;
+mod streams;
