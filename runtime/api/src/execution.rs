@@ -147,23 +147,6 @@ pub struct OutputFile {
     pub size_bytes: Option<u64>,
 }
 
-/// The result of asking an execution to pause.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PauseAnswer {
-    /// The number of the execution.
-    pub id: u64,
-    /// Whether it is PAUSED already: no worker had it.
-    pub is_paused: bool,
-}
-
-impl PauseAnswer {
-    /// Built from the answer of the store.
-    pub fn of(id: JobExecutionId, request: execution::PauseRequest) -> Self {
-        Self { id: id.0, is_paused: request == execution::PauseRequest::PausedAtOnce }
-    }
-}
-
 /// The items that a step has rejected.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -47,8 +47,9 @@ pub(crate) async fn carry_out(
         true => None,
         false => Some(start_worker(&stepbox, &args, voice).await?),
     };
-    let grace = Duration::from_millis(args.grace);
+    let (grace, base_path) = (Duration::from_millis(args.grace), args.base_path.clone());
     let mut server = Some(serve(&stepbox, listener, args, incoming.path(), voice)?);
+    welcome(&stepbox, server.as_ref(), &base_path, voice).await?;
     let mut every = interval(LOOK_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -84,6 +85,27 @@ pub(crate) async fn carry_out(
             }
         }
     }
+}
+
+/// Says how the first operator comes in, as long as there is no user.
+async fn welcome(
+    stepbox: &Stepbox,
+    server: Option<&ApiServer>,
+    base_path: &str,
+    voice: Voice,
+) -> Result<(), CliError> {
+    let (Some(server), Some(link)) = (server, stepbox.accounts().first_operator_link().await?) else {
+        return Ok(());
+    };
+    let scheme = if server.is_secure() { "https" } else { "http" };
+    let address = format!("{scheme}://{}{base_path}/api/v1/one-time-links/{}", server.address(), link.secret.as_str());
+    let message = format!(
+        "there is no user yet: create the first operator with POST {address} and {{\"user\": …, \"password\": …}}, \
+         once, until {}",
+        link.expires_at
+    );
+    voice.say(&Entry::new(LogLevel::Warning, "first-operator", message));
+    Ok(())
 }
 
 async fn close(server: Option<ApiServer>, grace: Duration) {

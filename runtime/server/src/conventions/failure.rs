@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use stepbox::{Error, ErrorKind};
+use stepbox::{AccountError, Error, ErrorKind};
 use stepbox_api::problem::{InvalidPart, MEDIA_TYPE, Problem, ProblemKind};
 
 /// The codes that this crate gives out itself. Each is a heading in docs/errors.md.
@@ -36,7 +36,6 @@ const CODES: &[&str] = &[
     "store-unavailable",
     "token-in-url",
     "too-many-launches",
-    "too-many-sign-ins",
     "too-many-streams",
     "too-many-uploads",
     "too-slow",
@@ -194,7 +193,13 @@ impl Failure {
             _ => problem,
         });
         match kind {
-            ErrorKind::TooMany => failure.with_header(RETRY_AFTER, HeaderValue::from_static("5")),
+            ErrorKind::TooMany => {
+                let seconds = match error {
+                    Error::Account(AccountError::TooManyAttempts { seconds }) => *seconds,
+                    _ => 5,
+                };
+                failure.with_header(RETRY_AFTER, HeaderValue::from(seconds))
+            }
             _ => failure,
         }
     }

@@ -18,8 +18,6 @@ const KEYS_MAX: usize = 10_000;
 /// How much one client or one principal may ask for.
 #[derive(Debug, Clone)]
 pub struct ApiLimits {
-    /// How often one address may try to sign in, in a minute. The same number holds for each name of a user.
-    pub sign_ins_per_minute: u32,
     /// How many uploads a principal may begin in a minute.
     pub uploads_per_minute: u32,
     /// How many executions a principal may launch in a second.
@@ -31,10 +29,9 @@ pub struct ApiLimits {
 }
 
 impl Default for ApiLimits {
-    /// Wide for people and their programs, and narrow for guessing.
+    /// Wide for people and their programs. How often somebody may try to sign in is decided with the accounts.
     fn default() -> Self {
         Self {
-            sign_ins_per_minute: 20,
             uploads_per_minute: 120,
             launches_per_second: 2_000,
             streams_per_principal: 50,
@@ -47,7 +44,6 @@ type Limiter = RateLimiter<String, HashMapStateStore<String>, MonotonicClock, No
 
 /// Counts what is asked for.
 pub(crate) struct Limiters {
-    sign_ins: Limiter,
     uploads: Limiter,
     launches: Limiter,
     places: Places,
@@ -58,7 +54,6 @@ impl Limiters {
         let some = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         let limiter = |quota: Quota| RateLimiter::hashmap_with_clock(quota, MonotonicClock);
         Self {
-            sign_ins: limiter(Quota::per_minute(some(limits.sign_ins_per_minute))),
             uploads: limiter(Quota::per_minute(some(limits.uploads_per_minute))),
             launches: limiter(Quota::per_second(some(limits.launches_per_second))),
             places: Places {
@@ -67,11 +62,6 @@ impl Limiters {
                 max: limits.streams,
             },
         }
-    }
-
-    /// Counts an attempt to sign in, for the address or the name.
-    pub(crate) fn sign_in(&self, key: &str) -> Result<(), Failure> {
-        check(&self.sign_ins, key, "too-many-sign-ins", "too many attempts to sign in")
     }
 
     /// Counts an upload of a principal.
@@ -141,13 +131,13 @@ mod tests {
 
     #[test]
     fn one_who_asks_too_often_waits_and_others_do_not() {
-        let limits = ApiLimits { sign_ins_per_minute: 3, ..ApiLimits::default() };
+        let limits = ApiLimits { uploads_per_minute: 3, ..ApiLimits::default() };
         let limiters = Limiters::new(&limits);
         for _ in 0..3 {
-            limiters.sign_in("a").unwrap();
+            limiters.upload("a").unwrap();
         }
-        assert_eq!(limiters.sign_in("a").unwrap_err().code(), "too-many-sign-ins");
-        limiters.sign_in("b").unwrap();
+        assert_eq!(limiters.upload("a").unwrap_err().code(), "too-many-uploads");
+        limiters.upload("b").unwrap();
     }
 
     #[test]

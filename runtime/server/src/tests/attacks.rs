@@ -297,3 +297,26 @@ async fn every_answer_carries_what_browsers_need() {
         }
     }
 }
+
+/// 4: in a request for many things, each of them is judged by itself.
+#[tokio::test]
+async fn a_request_for_many_reaches_no_more_than_one_for_each() {
+    let sample = Sample::new().await;
+    let (own, hidden) = (sample.execution_of("acme", "a").await, sample.execution_of("acme", "hidden").await);
+    let foreign = sample.execution_of("other", "a").await;
+    let bulk = json!({ "action": "stop", "ids": [hidden, foreign, 999_999, own], "expected_count": 4 });
+    let (status, answer) =
+        sample.ask("narrow@acme", "POST", "/tenants/acme/executions/bulk", Some(bulk.clone())).await;
+    assert_eq!(status, 200, "{answer}");
+    let outcomes = answer["outcomes"].as_array().unwrap();
+    for outcome in &outcomes[..3] {
+        assert_eq!((&outcome["is_done"], &outcome["code"]), (&json!(false), &json!("not-found")), "{outcome}");
+        assert_eq!(outcome["detail"], outcomes[2]["detail"], "{outcome}");
+    }
+    assert_eq!(outcomes[3]["is_done"], true, "{answer}");
+    let (status, _) = sample.ask("viewer@acme", "POST", "/tenants/acme/executions/bulk", Some(bulk)).await;
+    assert_eq!(status, 403);
+    let few = json!({ "action": "stop", "filter": { "instance": "a" }, "expected_count": 9 });
+    let (status, answer) = sample.ask("operator@acme", "POST", "/tenants/acme/executions/bulk", Some(few)).await;
+    assert_eq!((status, &answer["code"]), (409, &json!("count-differs")), "{answer}");
+}
