@@ -159,6 +159,7 @@ mod tests {
             Known::List { what: Listed::Workers },
             Known::List { what: Listed::Users },
             Known::List { what: Listed::Members },
+            Known::List { what: Listed::Tokens },
             Known::ShowConnector { connector: text() },
             Known::ShowExecution { execution },
             Known::ReadLog { execution },

@@ -126,6 +126,8 @@ pub enum Listed {
     Users,
     /// Members of the tenant.
     Members,
+    /// Tokens.
+    Tokens,
 }
 
 impl Listed {
@@ -140,6 +142,7 @@ impl Listed {
             Self::Workers => "workers",
             Self::Users => "users",
             Self::Members => "members",
+            Self::Tokens => "tokens",
         }
     }
 }

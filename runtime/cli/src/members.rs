@@ -19,14 +19,14 @@ pub(crate) async fn carry_out(site: &Site, verb: Members) -> Result<Answer, CliE
             }
             Ok(list::answer(format.format, &members, table))
         }
-        Members::Set { user, role, format } => {
-            let member = site.set_member(&user, role).await?;
-            talk(format!("`{user}` is {role} in the tenant `{}`", site.tenant_name()));
+        Members::Set { name, role, format } => {
+            let member = site.set_member(&name, role).await?;
+            talk(format!("`{name}` is {role} in the tenant `{}`", site.tenant_name()));
             Ok(Answer::new(format.format, Visible::default, || &member))
         }
-        Members::Remove { user } => {
-            site.remove_member(&user).await?;
-            talk(format!("`{user}` has no role in the tenant `{}` any more", site.tenant_name()));
+        Members::Remove { name } => {
+            site.remove_member(&name).await?;
+            talk(format!("`{name}` has no role in the tenant `{}` any more", site.tenant_name()));
             Ok(Answer::nothing())
         }
     }

@@ -54,9 +54,6 @@ fn own(problem: &Problem) -> Option<String> {
         ("already-exists", "user") => {
             format!("choose another name, or change that user with `stepbox users change {name}`")
         }
-        ("not-found", "user") => listed("users")?.to_owned(),
-        ("not-found", "member") => listed("members")?.to_owned(),
-        ("not-found", "token") => "`stepbox tokens list` shows all of them".to_owned(),
         ("already-exists", kind) if !kind.is_empty() => {
             format!("choose another name for the {kind}; `stepbox jobs list` shows those that are taken")
         }
@@ -145,6 +142,7 @@ fn listed(what: &str) -> Option<&'static str> {
         "workers" => "`stepbox workers list` shows whether there are any",
         "users" => "`stepbox users list` shows all of them",
         "members" => "`stepbox members list` shows all of them",
+        "tokens" => "`stepbox tokens list` shows all of them",
         _ => return None,
     })
 }

@@ -467,6 +467,9 @@ fn remedies_of_store(error: &RepositoryError) -> Vec<Remedy> {
                 _ => vec![Remedy::RemoveComponents, quota],
             }
         }
+        RepositoryError::NotFound { kind: "user", .. } => vec![Remedy::List { what: Listed::Users }],
+        RepositoryError::NotFound { kind: "member", .. } => vec![Remedy::List { what: Listed::Members }],
+        RepositoryError::NotFound { kind: "token", .. } => vec![Remedy::List { what: Listed::Tokens }],
         RepositoryError::OlderVersion { .. } => vec![Remedy::MigrateStore],
         _ => Vec::new(),
     }

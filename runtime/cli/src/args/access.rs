@@ -94,7 +94,8 @@ pub(crate) enum Members {
     ]))]
     Set {
         /// The name of the user
-        user: UserName,
+        #[arg(value_name = "USER")]
+        name: UserName,
         /// Each role may do what those before it may do
         #[arg(value_parser = role())]
         role: Role,
@@ -105,7 +106,8 @@ pub(crate) enum Members {
     #[command(after_long_help = examples(&["stepbox members remove julia"]))]
     Remove {
         /// The name of the user
-        user: UserName,
+        #[arg(value_name = "USER")]
+        name: UserName,
     },
 }
 

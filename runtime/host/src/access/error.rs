@@ -74,7 +74,6 @@ impl AccountError {
             Self::SignInRefused => ErrorKind::Forbidden,
             Self::SignInBusy | Self::TooManyAttempts { .. } => ErrorKind::TooMany,
             Self::LinkUnusable => ErrorKind::NotFound,
-            Self::Token(TokenRefusal::Wider { .. }) => ErrorKind::Forbidden,
             Self::Token(_)
             | Self::PasswordLength { .. }
             | Self::LinkMisused(_)

@@ -1,7 +1,7 @@
 //! Locks for work that only one process may do at a time, although it touches no row that could be locked. Each
 //! lock lasts until the end of the transaction, and is taken before any row.
 //!
-//! The first number, `Stbx`, `Stby` or `Stbz`, distinguishes our locks from those of other programs in the same database.
+//! The first number, `Stbx` or one of the next ones, distinguishes our locks from those of other programs in the same database.
 
 use stepbox_batch::name::TenantId;
 
@@ -25,7 +25,7 @@ pub(super) async fn users(db: &Db) -> Outcome<()> {
 
 /// Changes to the members of a tenant, and to the lists that name them. Taken before the rows of users.
 pub(super) async fn members(db: &Db, tenant: &TenantId) -> Outcome<()> {
-    let sql = "SELECT pg_advisory_xact_lock(1400136314, hashtext(:tenant))";
+    let sql = "SELECT pg_advisory_xact_lock(1400136315, hashtext(:tenant))";
     db.rows(sql, &named! {"tenant": tenant.as_str()}).await.map(drop)
 }
 
