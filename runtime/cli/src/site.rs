@@ -6,6 +6,7 @@
 mod audit;
 mod connectors;
 mod executions;
+mod followed;
 mod instances;
 mod jobs;
 mod pages;
@@ -15,6 +16,7 @@ mod steps;
 mod workers;
 
 use stepbox::{Stepbox, Tenant};
+use stepbox_client::Client;
 
 pub(crate) use executions::{Download, Found};
 pub(crate) use pages::Numbered;
@@ -25,6 +27,8 @@ pub(crate) use run::{Progressing, Run, Stopping};
 pub(crate) enum Site {
     /// In this process, on an installation that this process has opened.
     Here(Here),
+    /// On a server.
+    There(There),
 }
 
 /// A tenant of an installation that this process has opened.
@@ -34,7 +38,18 @@ pub(crate) struct Here {
     tenant: Tenant,
 }
 
+/// A tenant of a server.
+#[derive(Clone)]
+pub(crate) struct There {
+    tenant: stepbox_client::Tenant,
+}
+
 impl Site {
+    /// A tenant of a server.
+    pub(crate) fn there(client: &Client, tenant: &str) -> Self {
+        Self::There(There { tenant: client.tenant(tenant) })
+    }
+
     /// A tenant of an installation.
     pub(crate) fn here(stepbox: Stepbox, tenant: Tenant) -> Self {
         Self::Here(Here { stepbox, tenant })

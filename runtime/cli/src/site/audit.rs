@@ -3,6 +3,7 @@
 use stepbox::batch::audit::{AuditEventId, AuditFilter};
 use stepbox_api::audit::AuditEvent;
 use stepbox_api::list::Row;
+use stepbox_client::Pages;
 
 use super::pages::{Numbered as _, in_order};
 use super::{Here, Site};
@@ -11,6 +12,7 @@ use crate::error::CliError;
 /// Events, newest first.
 pub(crate) enum Events {
     Here(Here, AuditFilter),
+    There(Pages<AuditEvent>),
 }
 
 impl Site {
@@ -18,6 +20,12 @@ impl Site {
     pub(crate) fn audit(&self, filter: AuditFilter) -> Events {
         match self {
             Self::Here(here) => Events::Here(here.clone(), filter),
+            Self::There(there) => Events::There(there.tenant.audit(&stepbox_client::AuditFilter {
+                action: filter.action.map(|action| action.to_string()),
+                user: filter.user,
+                since: filter.since.map(|since| since.to_string()),
+                before: filter.before.map(|before| before.0),
+            })),
         }
     }
 
@@ -25,6 +33,7 @@ impl Site {
     pub(crate) async fn purge_audit(&self, older_than_days: u32) -> Result<u64, CliError> {
         match self {
             Self::Here(here) => Ok(here.tenant.purge_audit(older_than_days).await?),
+            Self::There(there) => Ok(there.tenant.purge_audit(older_than_days).await?),
         }
     }
 }
@@ -39,6 +48,7 @@ impl Events {
                 filter.before = page.last().map(|row| AuditEventId(row.number())).or(filter.before);
                 Ok(page)
             }
+            Self::There(events) => Ok(events.page(rows).await?),
         }
     }
 }
