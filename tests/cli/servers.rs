@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -156,6 +157,33 @@ fn a_token_is_kept_for_its_owner_and_sent_to_its_server() {
     let (said, code) = told(&folder, &format!("stepbox instances list --server {address}"));
     assert!(said.contains("docs: errors#not-signed-in") && code == Some(12), "{said}");
     assert_eq!(server.lines().len(), 5);
+}
+
+#[test]
+fn a_token_is_not_shown_while_it_is_typed() {
+    let (folder, server) = (Folder::new(), FakeServer::start(empty));
+    let mut terminal = folder.shell(
+        "script --quiet --echo always --return --command \"stepbox login --server $ADDRESS\" /dev/null",
+    );
+    terminal
+        .env("ADDRESS", &server.address)
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().expect("`script` runs");
+    let (mut said, mut screen) = (Vec::new(), terminal.stdout.take().expect("it is piped"));
+    while !String::from_utf8_lossy(&said).contains("token for") {
+        let mut byte = [0];
+        screen.read_exact(&mut byte).expect("the question");
+        said.extend(byte);
+    }
+    let mut keys = terminal.stdin.take().expect("it is piped");
+    keys.write_all(b"sbx_typed\n").expect("the terminal reads");
+    screen.read_to_end(&mut said).expect("the rest");
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(terminal.wait().expect("it ends").success(), "{said}");
+    assert!(said.contains("signed in to") && !said.contains("sbx_typed"), "{said}");
+    assert_eq!(server.asked.lock().unwrap()[0].token.as_deref(), Some("sbx_typed"));
 }
 
 #[test]

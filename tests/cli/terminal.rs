@@ -109,7 +109,7 @@ const COMMANDS: [&str; 71] = [
     "stepbox steps list --user \"$FORGED\"",
     "stepbox steps list --user=\"$FORGED\"",
     "STEPBOX_TENANT=\"$FORGED\" STEPBOX_USER=\"$FORGED\" stepbox steps list",
-    "stepbox login --server \"http://127.0.0.1:9/$FORGED\"",
+    "echo \"$FORGED\" | stepbox login --server \"http://127.0.0.1:9/$FORGED\"",
     "stepbox logout --server \"http://127.0.0.1:9/$FORGED\"",
     "stepbox \"$FORGED\"",
 ];

@@ -11,6 +11,7 @@ mod instances;
 mod jobs;
 mod pages;
 mod policy;
+mod progress;
 mod run;
 mod steps;
 mod workers;
@@ -20,7 +21,8 @@ use stepbox_client::Client;
 
 pub(crate) use executions::{Download, Found};
 pub(crate) use pages::Numbered;
-pub(crate) use run::{Progressing, Run, Stopping};
+pub(crate) use progress::Stopping;
+pub(crate) use run::{Progressing, Run};
 
 /// Where a command does its work.
 #[derive(Clone)]

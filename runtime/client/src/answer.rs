@@ -12,23 +12,23 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 
-use crate::error::{ClientError, with_causes};
-use crate::transport::Transport;
+use crate::error::{ClientError, root_of};
+use crate::origin::Origin;
 
 /// A good answer.
 pub(crate) struct Answer<'a> {
-    transport: &'a Transport,
+    origin: &'a Origin,
     /// `None` if an earlier attempt was answered, and that answer is lost.
     response: Option<Response>,
 }
 
 impl<'a> Answer<'a> {
-    pub(crate) fn new(transport: &'a Transport, response: Response) -> Self {
-        Self { transport, response: Some(response) }
+    pub(crate) fn new(origin: &'a Origin, response: Response) -> Self {
+        Self { origin, response: Some(response) }
     }
 
-    pub(crate) fn nothing(transport: &'a Transport) -> Self {
-        Self { transport, response: None }
+    pub(crate) fn nothing(origin: &'a Origin) -> Self {
+        Self { origin, response: None }
     }
 
     /// The version of the thing that was answered, if the answer has one.
@@ -38,30 +38,29 @@ impl<'a> Answer<'a> {
 
     /// The whole answer, as JSON.
     pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, ClientError> {
-        let Self { transport, response } = self;
+        let Self { origin, response } = self;
         let Some(response) = response else {
-            return Err(transport.strange(StatusCode::NO_CONTENT, "the answer is empty"));
+            return Err(origin.strange(StatusCode::NO_CONTENT, "the answer is empty"));
         };
-        let (status, limits) = (response.status(), transport.limits());
-        let read = read_whole(transport, response, limits.answer_bytes_max);
-        let bytes = timeout(limits.answer_time_max, read).await.map_err(|_| transport.silent())??;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            transport.strange(status, format!("the answer is not what was asked for: {error}"))
-        })
+        let (status, limits) = (response.status(), &origin.limits);
+        let read = read_whole(origin, response, limits.answer_bytes_max);
+        let bytes = timeout(limits.answer_time_max, read).await.map_err(|_| origin.silent())??;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| origin.strange(status, format!("the answer is not what was asked for: {error}")))
     }
 
     /// The bytes of the answer, as they come.
     pub(crate) fn download(self) -> Result<Download, ClientError> {
-        let Self { transport, response } = self;
+        let Self { origin, response } = self;
         let Some(response) = response else {
-            return Err(transport.strange(StatusCode::NO_CONTENT, "the answer is empty"));
+            return Err(origin.strange(StatusCode::NO_CONTENT, "the answer is empty"));
         };
         Ok(Download {
             length: response.content_length(),
             piece: Bytes::new(),
             body: response.into(),
-            silence: Box::pin(tokio::time::sleep(transport.limits().silence_max)),
-            silence_max: transport.limits().silence_max,
+            silence: Box::pin(tokio::time::sleep(origin.limits.silence_max)),
+            silence_max: origin.limits.silence_max,
         })
     }
 
@@ -78,24 +77,24 @@ fn version(headers: &HeaderMap) -> Option<u64> {
 
 /// Reads an answer as a whole, if it has no more than so many bytes, and if the server is never silent for too long.
 pub(crate) async fn read_whole(
-    transport: &Transport,
+    origin: &Origin,
     mut response: Response,
     bytes_max: u64,
 ) -> Result<Vec<u8>, ClientError> {
-    let too_long = || ClientError::TooLong { server: transport.server().to_owned(), bytes_max };
+    let too_long = || ClientError::TooLong { server: origin.server(), bytes_max };
     if response.content_length().is_some_and(|length| length > bytes_max) {
         return Err(too_long());
     }
     let mut bytes = Vec::new();
     loop {
-        let piece = timeout(transport.limits().silence_max, response.chunk()).await;
-        match piece.map_err(|_| transport.silent())? {
+        let piece = timeout(origin.limits.silence_max, response.chunk()).await;
+        match piece.map_err(|_| origin.silent())? {
             Ok(Some(piece)) if (bytes.len() + piece.len()) as u64 > bytes_max => return Err(too_long()),
             Ok(Some(piece)) => bytes.extend_from_slice(&piece),
             Ok(None) => return Ok(bytes),
             Err(error) => {
-                let server = transport.server().to_owned();
-                return Err(ClientError::BrokenOff { server, problem: with_causes(error) });
+                let server = origin.server();
+                return Err(ClientError::BrokenOff { server, problem: root_of(&error) });
             }
         }
     }
@@ -144,7 +143,7 @@ impl AsyncRead for Download {
             self.silence.as_mut().reset(until);
             match frame {
                 None => return Poll::Ready(Ok(())),
-                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(with_causes(error)))),
+                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(root_of(&error)))),
                 Some(Ok(frame)) => self.piece = frame.into_data().unwrap_or_default(),
             }
         }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::RootCertStore;
+use serde::de::DeserializeOwned;
 use stepbox_net::http::{machines_certificates, trusting};
 
 use crate::address::ServerAddress;
+use crate::ask::Ask;
 use crate::error::ClientError;
-use crate::tenant::Tenant;
+use crate::origin::Limits;
 use crate::token::Token;
-use crate::transport::{Limits, Transport};
+use crate::transport::Transport;
 
 /// A client of one server. A clone is cheap, and shares the connections.
 #[derive(Debug, Clone)]
@@ -42,17 +44,21 @@ impl Client {
 
     /// The address of the server, without a slash at its end.
     pub fn server(&self) -> &str {
-        self.transport.server()
-    }
-
-    /// A tenant of the server. Whether the tenant exists, and whether the token may see it, shows with the first
-    /// request.
-    pub fn tenant(&self, name: &str) -> Tenant {
-        Tenant::new(self.clone(), name)
+        self.transport.origin().address.shown()
     }
 
     pub(crate) fn transport(&self) -> &Transport {
         &self.transport
+    }
+
+    /// Asks, and reads the answer.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, ask: Ask<'_>) -> Result<T, ClientError> {
+        self.transport.send(ask).await?.json().await
+    }
+
+    /// Asks for something whose answer says nothing more.
+    pub(crate) async fn nothing(&self, ask: Ask<'_>) -> Result<(), ClientError> {
+        self.transport.send(ask).await.map(drop)
     }
 }
 

@@ -42,7 +42,7 @@ pub enum ClientError {
     Unreachable {
         /// Its address.
         server: String,
-        /// What happened, with its causes.
+        /// Why not.
         problem: String,
     },
     /// The connection broke before the answer was complete. The server may have carried the request out.
@@ -50,7 +50,7 @@ pub enum ClientError {
     BrokenOff {
         /// Its address.
         server: String,
-        /// What happened, with its causes.
+        /// What happened.
         problem: String,
     },
     /// The server was silent for too long. It may have carried the request out.
@@ -162,18 +162,13 @@ impl From<Problem> for ClientError {
     }
 }
 
-/// An error of the transport with its causes, and without the address, which may be long.
-pub(crate) fn with_causes(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(next) = cause {
-        let said = next.to_string();
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = next.source();
+/// What lies beneath an error of the transport. The layers above it say only that a request was not sent.
+pub(crate) fn root_of(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
     }
-    text
+    let said = cause.to_string();
+    // The number that the operating system gives an error is for programs.
+    said.split(" (os error ").next().unwrap_or_default().to_owned()
 }

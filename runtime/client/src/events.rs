@@ -88,7 +88,11 @@ impl Events {
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 self.last_id.clone_from(&event.id);
-                self.is_at_end |= event.kind == END;
+                if event.kind == END {
+                    // Whatever a server might say after it.
+                    self.waiting.clear();
+                    (self.response, self.is_at_end) = (None, true);
+                }
                 return Ok(Some(event));
             }
             if self.is_at_end {
@@ -112,7 +116,7 @@ impl Events {
         }
         let Some(response) = &mut self.response else { return Ok(None) };
         // A living server sends a comment now and then, if nothing happens.
-        let silence_max = self.client.transport().limits().silence_max;
+        let silence_max = self.client.transport().origin().limits.silence_max;
         match timeout(silence_max, response.chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(_)) | Err(_) => Ok(None),
@@ -129,8 +133,8 @@ impl Events {
     }
 
     fn read(&mut self, piece: &[u8]) -> Result<(), ClientError> {
-        let transport = self.client.transport();
-        let strange = |problem: &str| transport.strange(reqwest::StatusCode::OK, problem);
+        let origin = self.client.transport().origin();
+        let strange = |problem: &str| origin.strange(reqwest::StatusCode::OK, problem);
         for written in self.parser.feed(piece).map_err(|broken| strange(broken.in_words()))? {
             let id = written.id.or_else(|| self.last_id.clone());
             self.waiting.push_back(Event { kind: written.kind, data: written.data, id });
@@ -144,7 +148,7 @@ impl Events {
         self.response = None;
         self.in_vain += 1;
         if self.in_vain > IN_VAIN_MAX {
-            let server = self.client.transport().server().to_owned();
+            let server = self.client.transport().origin().server();
             let problem = "the event stream ends again and again".to_owned();
             return Err(ClientError::BrokenOff { server, problem });
         }

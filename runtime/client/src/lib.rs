@@ -50,6 +50,7 @@ mod ask;
 mod client;
 mod error;
 mod events;
+mod origin;
 mod outgoing;
 mod package;
 mod pages;

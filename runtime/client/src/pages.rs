@@ -82,8 +82,8 @@ impl<T: DeserializeOwned> Pages<T> {
         let PageBody { items, next } = answer.json().await?;
         self.empty = if items.is_empty() { self.empty + 1 } else { 0 };
         if next.is_some() && (next == self.after || self.empty > EMPTY_MAX) {
-            let transport = self.client.transport();
-            return Err(transport.strange(reqwest::StatusCode::OK, "the pages of the list have no end"));
+            let origin = self.client.transport().origin();
+            return Err(origin.strange(reqwest::StatusCode::OK, "the pages of the list have no end"));
         }
         self.is_at_end = next.is_none();
         self.after = next;

@@ -17,6 +17,6 @@ pub struct Session {
 impl Client {
     /// Whom the token belongs to. Fails if the server does not accept it.
     pub async fn session(&self) -> Result<Session, ClientError> {
-        self.transport().send(Ask::get(vec!["session"])).await?.json().await
+        self.json(Ask::get(vec!["session"])).await
     }
 }

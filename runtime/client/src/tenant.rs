@@ -28,11 +28,15 @@ pub struct Tenant {
     name: String,
 }
 
-impl Tenant {
-    pub(crate) fn new(client: Client, name: &str) -> Self {
-        Self { client, name: name.to_owned() }
+impl Client {
+    /// A tenant of the server. Whether the tenant exists, and whether the token may see it, shows with the first
+    /// request.
+    pub fn tenant(&self, name: &str) -> Tenant {
+        Tenant { client: self.clone(), name: name.to_owned() }
     }
+}
 
+impl Tenant {
     /// The name of the tenant.
     pub fn name(&self) -> &str {
         &self.name
@@ -53,11 +57,11 @@ impl Tenant {
     }
 
     async fn json<T: DeserializeOwned>(&self, ask: Ask<'_>) -> Result<T, ClientError> {
-        self.client.transport().send(ask).await?.json().await
+        self.client.json(ask).await
     }
 
     async fn nothing(&self, ask: Ask<'_>) -> Result<(), ClientError> {
-        self.client.transport().send(ask).await.map(drop)
+        self.client.nothing(ask).await
     }
 
     fn pages<T: DeserializeOwned>(&self, below: &[&str], query: Vec<(&'static str, String)>) -> Pages<T> {

@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::address::ServerAddress;
 use crate::answer::{Answer, read_whole};
 use crate::ask::{Ask, Content};
-use crate::error::{ClientError, with_causes};
+use crate::error::{ClientError, root_of};
+use crate::origin::{Limits, Origin};
 use crate::outgoing::Sending;
 use crate::retry::{self, Failed, Repeat};
 
@@ -27,34 +28,12 @@ const PROBLEM_BYTES_MAX: u64 = 1 << 20;
 /// The id under which the server's log has a request.
 const REQUEST_ID: &str = "x-request-id";
 
-/// How a client behaves.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// How long the server may be silent while something is expected of it.
-    pub(crate) silence_max: Duration,
-    /// How many bytes an answer may have that is read as a whole.
-    pub(crate) answer_bytes_max: u64,
-    /// How long an answer may take that is read as a whole.
-    pub(crate) answer_time_max: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            silence_max: Duration::from_secs(60),
-            answer_bytes_max: 64 << 20,
-            answer_time_max: Duration::from_secs(300),
-        }
-    }
-}
-
 /// Sends requests to one server.
 #[derive(Debug)]
 pub(crate) struct Transport {
     http: Client,
-    address: ServerAddress,
+    origin: Origin,
     authorization: Option<HeaderValue>,
-    limits: Limits,
 }
 
 /// An attempt that did not succeed.
@@ -90,16 +69,13 @@ impl Transport {
             // A proxy would read the token.
             builder = builder.no_proxy();
         }
-        let http = builder.build().map_err(|error| ClientError::Start(with_causes(error)))?;
-        Ok(Self { http, address, authorization, limits })
+        let http = builder.build().map_err(|error| ClientError::Start(root_of(&error)))?;
+        Ok(Self { http, origin: Origin { address, limits }, authorization })
     }
 
-    pub(crate) fn server(&self) -> &str {
-        self.address.shown()
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+    /// The server, and what is expected of it.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Sends a request, again if that is safe and may help, and returns the answer if it is a good one.
@@ -110,7 +86,7 @@ impl Transport {
                 Ok(answer) => return Ok(answer),
                 // The thing that an earlier attempt was to remove is gone.
                 Err(miss) if may_be_done && ask.method == Method::DELETE && miss.error.is_not_found() => {
-                    return Ok(Answer::nothing(self));
+                    return Ok(Answer::nothing(&self.origin));
                 }
                 Err(miss) => miss,
             };
@@ -123,7 +99,7 @@ impl Transport {
 
     async fn attempt(&self, ask: &Ask<'_>) -> Result<Answer<'_>, Miss> {
         let final_error = |error| Miss { error, failed: None };
-        let url = self.address.of(&ask.path, &ask.query).map_err(final_error)?;
+        let url = self.origin.address.of(&ask.path, &ask.query).map_err(final_error)?;
         let mut request = self.http.request(ask.method.clone(), url).header(ACCEPT, ask.accept);
         for (name, value) in &ask.headers {
             request = request.header(name, value);
@@ -162,7 +138,7 @@ impl Transport {
         response: impl Future<Output = reqwest::Result<Response>>,
         sending: Option<&Sending>,
     ) -> Result<Response, Miss> {
-        let silence_max = self.limits.silence_max;
+        let silence_max = self.origin.limits.silence_max;
         let (mut seen, mut until) = (0, Instant::now() + silence_max);
         tokio::pin!(response);
         loop {
@@ -171,7 +147,7 @@ impl Transport {
                 () = tokio::time::sleep_until(until) => {
                     let sent = sending.map_or(0, Sending::bytes);
                     if sent == seen {
-                        return Err(Miss { error: self.silent(), failed: Some(FailedOwned::NotAnswered) });
+                        return Err(Miss { error: self.origin.silent(), failed: Some(FailedOwned::NotAnswered) });
                     }
                     (seen, until) = (sent, Instant::now() + silence_max);
                 }
@@ -180,27 +156,17 @@ impl Transport {
     }
 
     fn unsent(&self, error: reqwest::Error) -> Miss {
-        let server = self.server().to_owned();
+        let server = self.origin.server();
         match error.is_connect() {
             true => Miss {
-                error: ClientError::Unreachable { server, problem: with_causes(error) },
+                error: ClientError::Unreachable { server, problem: root_of(&error) },
                 failed: Some(FailedOwned::NotSent),
             },
             false => Miss {
-                error: ClientError::BrokenOff { server, problem: with_causes(error) },
+                error: ClientError::BrokenOff { server, problem: root_of(&error) },
                 failed: Some(FailedOwned::NotAnswered),
             },
         }
-    }
-
-    pub(crate) fn silent(&self) -> ClientError {
-        let seconds = self.limits.silence_max.as_secs();
-        ClientError::Silent { server: self.server().to_owned(), seconds }
-    }
-
-    pub(crate) fn strange(&self, status: StatusCode, problem: impl Into<String>) -> ClientError {
-        let (server, status) = (self.server().to_owned(), status.as_u16());
-        ClientError::Strange { server, problem: problem.into(), status }
     }
 
     /// An answer that is what was asked for, or the error that it is.
@@ -209,20 +175,20 @@ impl Transport {
         let final_error = |error| Miss { error, failed: None };
         if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
             return Err(final_error(
-                self.strange(status, "the answer is compressed, which nobody asked for"),
+                self.origin.strange(status, "the answer is compressed, which nobody asked for"),
             ));
         }
         if status.is_success() {
             let has_content = status != StatusCode::NO_CONTENT;
             return match has_content && !is_of_type(&headers, accept) {
-                true => Err(final_error(self.strange(status, of_other_type(&headers, accept)))),
-                false => Ok(Answer::new(self, response)),
+                true => Err(final_error(self.origin.strange(status, of_other_type(&headers, accept)))),
+                false => Ok(Answer::new(&self.origin, response)),
             };
         }
         let error = match status {
-            _ if status.is_redirection() => self.strange(status, redirected(&headers)),
+            _ if status.is_redirection() => self.origin.strange(status, redirected(&headers)),
             _ if is_of_type(&headers, problem::MEDIA_TYPE) => self.problem(response).await,
-            _ => self.strange(status, format!("it answers {status} without a problem document")),
+            _ => self.origin.strange(status, format!("it answers {status} without a problem document")),
         };
         let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         // The form with a date is not used by Stepbox, and would need a clock that agrees.
@@ -236,11 +202,15 @@ impl Transport {
         let status = response.status();
         let request_id =
             response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
-        let read = timeout(self.limits.answer_time_max, read_whole(self, response, PROBLEM_BYTES_MAX)).await;
+        let read = timeout(
+            self.origin.limits.answer_time_max,
+            read_whole(&self.origin, response, PROBLEM_BYTES_MAX),
+        )
+        .await;
         let bytes = match read {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(error)) => return error,
-            Err(_) => return self.silent(),
+            Err(_) => return self.origin.silent(),
         };
         match serde_json::from_slice::<Problem>(&bytes) {
             // The status of the answer counts, whatever the document says.
@@ -248,7 +218,9 @@ impl Transport {
                 let request_id = problem.request_id.clone().or(request_id);
                 Problem { status: status.as_u16(), request_id, ..problem }.into()
             }
-            Err(error) => self.strange(status, format!("its problem document cannot be read: {error}")),
+            Err(error) => {
+                self.origin.strange(status, format!("its problem document cannot be read: {error}"))
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use stepbox_client::{ExecutionEvent, ExecutionEvents, Tenant};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::run::{Progress, Stopping};
+use super::progress::{Progress, Stopping};
 use crate::error::CliError;
 use crate::output::progress::ShowLog;
 use crate::output::talk;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::executions::changes_of;
 use super::followed::{Followed, Since};
+use super::progress::{Progress, Stopping};
 use super::{Site, There};
 use crate::error::CliError;
 use crate::output::progress::ShowLog;
@@ -27,34 +28,10 @@ pub(crate) enum Run {
     There(Box<Followed>),
 }
 
-/// How far an execution is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The step that is running; empty before the first step.
-    pub(crate) step: String,
-    /// The number of the step in the job, from 1; 0 before the first step.
-    pub(crate) step_number: usize,
-    /// The number of steps in the job.
-    pub(crate) step_count: usize,
-    /// The progress of the step.
-    pub(crate) tracking: Tracking,
-}
-
 /// The latest progress of an execution.
 pub(crate) enum Progressing {
     Here(watch::Receiver<stepbox::Progress>),
     There(watch::Receiver<Progress>),
-}
-
-/// What became of asking an execution to stop.
-pub(crate) enum Stopping {
-    /// It was asked.
-    Asked,
-    /// It does not stop.
-    Continues {
-        /// Why not.
-        reason: String,
-    },
 }
 
 impl Site {

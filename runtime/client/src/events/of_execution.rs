@@ -96,10 +96,10 @@ impl ExecutionEvents {
     }
 
     fn data<T: DeserializeOwned>(&self, event: &Event) -> Result<T, ClientError> {
-        let transport = self.events.client.transport();
+        let origin = self.events.client.transport().origin();
         serde_json::from_str(&event.data).map_err(|error| {
             let problem = format!("an event of the kind `{}` cannot be read: {error}", event.kind);
-            transport.strange(reqwest::StatusCode::OK, problem)
+            origin.strange(reqwest::StatusCode::OK, problem)
         })
     }
 }
