@@ -8,6 +8,7 @@ mod pull;
 mod registry;
 mod runs;
 mod secrets;
+mod servers;
 mod session;
 mod terminal;
 mod workers;

@@ -89,12 +89,14 @@ impl Folder {
             .env("PATH", path.expect("no folder's name has a colon"))
             .env("LC_ALL", "C.UTF-8")
             .env("STEPBOX_USER", "julia")
-            // Without a login at a registry, and without proxies.
-            .env("DOCKER_CONFIG", self.folder.path().join("docker"));
+            // Without a login at a registry or a server, and without proxies.
+            .env("DOCKER_CONFIG", self.folder.path().join("docker"))
+            .env("XDG_CONFIG_HOME", self.folder.path().join("config"));
         let proxies = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
         for variable in
-            ["STEPBOX_DATA_DIR", "STEPBOX_DATABASE_URL", "STEPBOX_TENANT", "COLUMNS", "CLICOLOR_FORCE"]
+            ["STEPBOX_DATA_DIR", "STEPBOX_DATABASE_URL", "STEPBOX_TENANT", "STEPBOX_SERVER", "STEPBOX_TOKEN"]
                 .into_iter()
+                .chain(["COLUMNS", "CLICOLOR_FORCE"])
                 .chain(proxies)
         {
             shell.env_remove(variable);

@@ -40,7 +40,7 @@ jobs:
 "#;
 
 /// All commands, in an order in which each finds something to show.
-const COMMANDS: [&str; 69] = [
+const COMMANDS: [&str; 71] = [
     "stepbox connectors add forger",
     "stepbox connectors add forger --format json",
     "stepbox connectors add \"$FORGED\"",
@@ -109,6 +109,8 @@ const COMMANDS: [&str; 69] = [
     "stepbox steps list --user \"$FORGED\"",
     "stepbox steps list --user=\"$FORGED\"",
     "STEPBOX_TENANT=\"$FORGED\" STEPBOX_USER=\"$FORGED\" stepbox steps list",
+    "echo \"$FORGED\" | stepbox login --server \"http://127.0.0.1:9/$FORGED\"",
+    "stepbox logout --server \"http://127.0.0.1:9/$FORGED\"",
     "stepbox \"$FORGED\"",
 ];
 

@@ -24,7 +24,7 @@ pub enum ExitCode {
     NotFound = 6,
     /// 7: the component of a step is refused.
     ComponentRefused = 7,
-    /// 8: the store or the data folder cannot be used.
+    /// 8: the store, the data folder or the server cannot be used.
     StoreUnavailable = 8,
     /// 9: the job is COMPLETED, but with warnings, and `--warnings-as-errors` was given.
     Warnings = 9,
@@ -32,13 +32,15 @@ pub enum ExitCode {
     WrongState = 10,
     /// 11: the job ran and is PAUSED. A resume continues it from its checkpoint.
     JobPaused = 11,
+    /// 12: the server does not know the token, or does not let it do that.
+    NotAllowed = 12,
     /// 130: the command was interrupted by Ctrl-C (SIGINT) or SIGTERM.
     Interrupted = 130,
 }
 
 impl ExitCode {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Completed,
         Self::Unexpected,
         Self::BadCommand,
@@ -51,6 +53,7 @@ impl ExitCode {
         Self::Warnings,
         Self::WrongState,
         Self::JobPaused,
+        Self::NotAllowed,
         Self::Interrupted,
     ];
 
@@ -79,6 +82,7 @@ impl ExitCode {
             Self::Warnings => "completed with warnings (only with --warnings-as-errors)",
             Self::WrongState => "not possible as things stand now",
             Self::JobPaused => "job paused",
+            Self::NotAllowed => "not allowed by the server",
             Self::Interrupted => "interrupted",
         }
     }
@@ -136,7 +140,7 @@ mod tests {
         for code in ExitCode::ALL {
             assert_eq!(ExitCode::from_number(code.number()), Some(code));
         }
-        assert_eq!(ExitCode::from_number(12), None);
+        assert_eq!(ExitCode::from_number(13), None);
     }
 
     #[test]

@@ -52,16 +52,22 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "URL", env = "STEPBOX_DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<DatabaseUrl>,
 
+    /// A server that carries the command out, `https://stepbox.example.com`, instead of this machine
+    #[arg(long, global = true, value_name = "URL", env = "STEPBOX_SERVER", hide_env_values = true)]
+    pub(crate) server: Option<String>,
+
+    /// A file with the token for the server [default: the variable STEPBOX_TOKEN, or the token of `stepbox login`]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Send the token without TLS, also to another machine. Everybody on the way can read it
+    #[arg(long, global = true)]
+    pub(crate) allow_plain_http: bool,
+
     /// The tenant whose jobs, instances and executions the command uses. It cannot reach those of another tenant
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        default_value = "default",
-        env = "STEPBOX_TENANT",
-        hide_env_values = true
-    )]
-    pub(crate) tenant: TenantId,
+    /// [default: `default`; at a server, the tenant of `stepbox login`]
+    #[arg(long, global = true, value_name = "NAME", env = "STEPBOX_TENANT", hide_env_values = true)]
+    pub(crate) tenant: Option<TenantId>,
 
     /// Your name for the audit trail and the executions [default: your name in the operating system]
     #[arg(long, global = true, value_name = "NAME", env = "STEPBOX_USER", hide_env_values = true, value_parser = user)]
@@ -190,6 +196,21 @@ pub(crate) enum Noun {
     /// Where everything is kept: its version, and whether it is whole
     #[command(subcommand, after_long_help = examples(&["stepbox store check", "stepbox store migrate"]))]
     Store(Store),
+    /// Keep a token for a server, with which later commands reach it
+    ///
+    /// The command reads the token from the terminal, where it is not shown, or from standard input. The server checks
+    /// it. The token is kept in `stepbox/servers.json` in the folder for settings, `$XDG_CONFIG_HOME` or `~/.config`,
+    /// which only you can read.
+    #[command(after_long_help = examples(&[
+        "stepbox login --server https://stepbox.example.com",
+        "stepbox login --server https://stepbox.example.com --tenant acme < token",
+    ]))]
+    Login,
+    /// Forget the token for a server
+    ///
+    /// The token itself stays valid until it ends or is removed.
+    #[command(after_long_help = examples(&["stepbox logout --server https://stepbox.example.com"]))]
+    Logout,
     /// Print a completion script for a shell
     #[command(after_long_help = examples(&[
         "stepbox completions bash > ~/.local/share/bash-completion/completions/stepbox",

@@ -17,6 +17,7 @@ mod installation;
 mod instances;
 mod interrupts;
 mod jobs;
+mod login;
 mod members;
 mod next_action;
 mod output;
@@ -27,10 +28,13 @@ mod pull;
 mod report;
 mod run;
 mod serve;
+mod server;
+mod servers;
 mod signature;
 mod site;
 mod steps;
 mod store;
+mod terminal;
 mod tokens;
 mod users;
 mod worker;
@@ -39,12 +43,14 @@ mod workers;
 use std::borrow::Cow;
 use std::{env, process};
 
+use args::policy::Policy;
 use args::{Args, Noun};
 use clap::Parser as _;
 use clap::builder::StyledStr;
 use error::CliError;
 use installation::Location;
 use output::Answer;
+use server::ServerArgs;
 use site::Site;
 use stepbox::LEASE_MS;
 use stepbox::batch::visible::{Visible, on_one_line};
@@ -109,10 +115,22 @@ fn run_to_its_end(args: Args) -> Result<Answer, CliError> {
 
 async fn carry_out(args: Args) -> Result<Answer, CliError> {
     let voice = args.voice();
-    let Args { data_dir, database_url, tenant, user, noun } = args;
+    let Args { data_dir, database_url, server, token_file, allow_plain_http, tenant, user, noun } = args;
     if let Noun::Completions { shell } = noun {
         return Ok(completions::script(shell));
     }
+    if let Noun::Login | Noun::Logout = noun {
+        let address = server.ok_or(CliError::ServerNeeded)?;
+        return match noun {
+            Noun::Login => login::login(&address, tenant, allow_plain_http).await,
+            _ => login::logout(&address),
+        };
+    }
+    if let Some(address) = server {
+        let server = ServerArgs { address, token_file, allows_plain_http: allow_plain_http, tenant };
+        return carry_out_there(server, noun).await;
+    }
+    let tenant = tenant.unwrap_or_default();
     let location = Location::new(data_dir, database_url)?;
     if let Noun::Store(verb) = noun {
         return store::carry_out(location.store(), verb).await;
@@ -141,22 +159,41 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
     let accounts = installation::accounts(&stepbox, user.as_deref());
     let tenant = installation::tenant(&stepbox, &tenant, user.as_deref())?;
     installation::refuse_unknown(&tenant, beginning).await?;
-    let site = Site::here(stepbox, tenant, accounts);
+    carry_out_at(&Site::here(stepbox, tenant, accounts), noun).await
+}
+
+/// Carries a command out on a server.
+async fn carry_out_there(server: ServerArgs, noun: Noun) -> Result<Answer, CliError> {
+    server::refuse_local(&noun)?;
+    let (client, tenant) = server.client()?;
+    if let Noun::Policy(Policy::Show(format)) = noun {
+        let policy = client.tenant(tenant.as_str()).policy().await?;
+        return Ok(policy::shown(&policy, format.format));
+    }
+    carry_out_at(&Site::there(&client, tenant.as_str()), noun).await
+}
+
+/// Carries out a command that is the same everywhere.
+async fn carry_out_at(site: &Site, noun: Noun) -> Result<Answer, CliError> {
     match noun {
-        Noun::Connectors(verb) => connectors::carry_out(&site, verb).await,
-        Noun::Steps(verb) => steps::carry_out(&site, verb).await,
-        Noun::Jobs(verb) => jobs::carry_out(&site, verb).await,
-        Noun::Instances(verb) => instances::carry_out(&site, verb).await,
-        Noun::Run(run) => run::carry_out(&site, run).await,
-        Noun::Publish(publish) => publish::carry_out(&site, publish).await,
-        Noun::Workers(verb) => workers::carry_out(&site, verb).await,
-        Noun::Executions(verb) => executions::carry_out(&site, verb).await,
-        Noun::Users(verb) => users::carry_out(&site, verb).await,
-        Noun::Members(verb) => members::carry_out(&site, verb).await,
-        Noun::Tokens(verb) => tokens::carry_out(&site, verb).await,
-        Noun::Audit(verb) => audit::carry_out(&site, verb).await,
-        Noun::Serve(_) | Noun::Worker(_) | Noun::Store(_) | Noun::Policy(_) | Noun::Completions { .. } => {
-            unreachable!("answered above")
-        }
+        Noun::Connectors(verb) => connectors::carry_out(site, verb).await,
+        Noun::Steps(verb) => steps::carry_out(site, verb).await,
+        Noun::Jobs(verb) => jobs::carry_out(site, verb).await,
+        Noun::Instances(verb) => instances::carry_out(site, verb).await,
+        Noun::Run(run) => run::carry_out(site, run).await,
+        Noun::Publish(publish) => publish::carry_out(site, publish).await,
+        Noun::Workers(verb) => workers::carry_out(site, verb).await,
+        Noun::Executions(verb) => executions::carry_out(site, verb).await,
+        Noun::Users(verb) => users::carry_out(site, verb).await,
+        Noun::Members(verb) => members::carry_out(site, verb).await,
+        Noun::Tokens(verb) => tokens::carry_out(site, verb).await,
+        Noun::Audit(verb) => audit::carry_out(site, verb).await,
+        Noun::Serve(_)
+        | Noun::Worker(_)
+        | Noun::Store(_)
+        | Noun::Policy(_)
+        | Noun::Login
+        | Noun::Logout
+        | Noun::Completions { .. } => unreachable!("answered above"),
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod progress;
 pub(crate) mod rejected;
 pub(crate) mod settings;
 pub(crate) mod table;
+pub(crate) mod upload;
 pub(crate) mod voice;
 pub(crate) mod words;
 

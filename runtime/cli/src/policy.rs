@@ -11,9 +11,9 @@ use stepbox_api::step::Limits;
 
 use crate::args::policy::Policy as Verb;
 use crate::error::CliError;
-use crate::output::Answer;
 use crate::output::table::pairs;
 use crate::output::words::{bytes, duration, number};
+use crate::output::{Answer, Format};
 
 pub(crate) fn carry_out(data_dir: &Path, tenant: &TenantId, verb: Verb) -> Result<Answer, CliError> {
     if !data_dir.try_exists().unwrap_or(true) {
@@ -32,10 +32,14 @@ pub(crate) fn carry_out(data_dir: &Path, tenant: &TenantId, verb: Verb) -> Resul
         }
         Verb::Show(format) => {
             let config = PolicyFiles::read(data_dir, &here)?.tenant(tenant)?;
-            let policy = Policy::of(tenant, &config);
-            Ok(Answer::new(format.format, || pairs(facts(&policy)), || &policy))
+            Ok(shown(&Policy::of(tenant, &config), format.format))
         }
     }
+}
+
+/// A policy, wherever it is kept.
+pub(crate) fn shown(policy: &Policy, format: Format) -> Answer {
+    Answer::new(format, || pairs(facts(policy)), || policy)
 }
 
 /// Whether a file can be used, and the warnings about it.

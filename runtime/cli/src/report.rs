@@ -41,12 +41,19 @@ fn text(error: &CliError) -> Visible {
     lines.extend(causes.into_iter().map(|cause| ("  cause: ", cause)));
     lines.extend(error.help().map(|help| ("   help: ", help)));
     lines.push(("   docs: ", format!("errors#{}", error.code())));
+    lines.extend(in_the_log(problem.as_deref()).map(|id| ("request: ", id.to_owned())));
     for other in others(problem.as_deref()) {
         lines.push(("error: ", other.detail.clone()));
         lines.push(("   help: ", next_action::of_mistake(other)));
         lines.push(("   docs: ", format!("errors#{}", other.code)));
     }
     lines.iter().map(|(name, text)| Visible::named(name, text.trim_end())).collect()
+}
+
+/// The request in the log of a server that has failed, for whoever may read that log.
+fn in_the_log(problem: Option<&Problem>) -> Option<&str> {
+    let problem = problem.filter(|problem| problem.status >= 500)?;
+    problem.request_id.as_deref()
 }
 
 /// The further mistakes of a connector file.
@@ -65,7 +72,7 @@ fn entry(error: &CliError) -> Entry {
     for other in others(problem.as_deref()) {
         message = format!("{message}; {}", other.detail);
     }
-    Entry::new(LogLevel::Error, "error", message).coded(error.code())
+    Entry::new(LogLevel::Error, "error", message).coded(error.code().to_owned())
 }
 
 /// What happened, and why. If a message ends with its own cause, the cause is removed from it.

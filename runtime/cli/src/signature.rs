@@ -40,6 +40,11 @@ impl Signature {
         Self { text: None, file: String::new() }
     }
 
+    /// The text of the signature, if there is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
     /// The component with its signature.
     pub(crate) fn upload<'a>(&'a self, bytes: &'a [u8]) -> Upload<'a> {
         Upload { bytes, signature: self.text.as_deref(), signature_file: &self.file }

@@ -1,5 +1,7 @@
 //! How the program reports events: as messages to a person, or as the log of a service.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use stepbox::SystemClock;
 use stepbox::batch::clock::Clock as _;
@@ -31,7 +33,7 @@ pub(crate) struct Entry {
     /// The execution, if the event is about one.
     pub(crate) execution: Option<JobExecutionId>,
     /// The code of an error.
-    pub(crate) code: Option<&'static str>,
+    pub(crate) code: Option<Cow<'static, str>>,
     /// The message for people.
     pub(crate) message: String,
 }
@@ -56,8 +58,8 @@ impl Entry {
 
     /// The same with the code of its error.
     #[must_use]
-    pub(crate) fn coded(self, code: &'static str) -> Self {
-        Self { code: Some(code), ..self }
+    pub(crate) fn coded(self, code: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: Some(code.into()), ..self }
     }
 }
 
@@ -69,7 +71,7 @@ struct EntryView<'a> {
     event: &'static str,
     tenant: Option<&'a TenantId>,
     execution: Option<JobExecutionId>,
-    code: Option<&'static str>,
+    code: Option<&'a str>,
     message: &'a str,
 }
 
@@ -85,8 +87,8 @@ impl Voice {
             Self::Talk => Visible::line(message),
             Self::Log(Format::Text) => Visible::line(format_args!("{at} {level:<7} {message}")),
             Self::Log(Format::Json) => {
-                let (tenant, execution) = (tenant.as_ref(), *execution);
-                let view = EntryView { at, level: *level, event, tenant, execution, code: *code, message };
+                let (tenant, execution, code) = (tenant.as_ref(), *execution, code.as_deref());
+                let view = EntryView { at, level: *level, event, tenant, execution, code, message };
                 Visible::json_line(&view)
             }
         }

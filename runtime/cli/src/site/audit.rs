@@ -3,6 +3,7 @@
 use stepbox::batch::audit::{AuditEventId, AuditFilter};
 use stepbox_api::audit::AuditEvent;
 use stepbox_api::list::Row;
+use stepbox_client::Pages;
 
 use super::pages::{Numbered as _, in_order};
 use super::{Here, Site};
@@ -20,6 +21,7 @@ pub(crate) enum Trail {
 /// Events, newest first.
 pub(crate) enum Events {
     Here(Here, Trail, AuditFilter),
+    There(Pages<AuditEvent>),
 }
 
 impl Site {
@@ -27,6 +29,18 @@ impl Site {
     pub(crate) fn audit(&self, trail: Trail, filter: AuditFilter) -> Events {
         match self {
             Self::Here(here) => Events::Here(here.clone(), trail, filter),
+            Self::There(there) => {
+                let filter = stepbox_client::AuditFilter {
+                    action: filter.action.map(|action| action.to_string()),
+                    user: filter.user,
+                    since: filter.since.map(|since| since.to_string()),
+                    before: filter.before.map(|before| before.0),
+                };
+                Events::There(match trail {
+                    Trail::Tenant => there.tenant.audit(&filter),
+                    Trail::Installation => there.tenant.client().audit(&filter),
+                })
+            }
         }
     }
 
@@ -37,6 +51,10 @@ impl Site {
                 Trail::Tenant => here.tenant.purge_audit(older_than_days).await?,
                 Trail::Installation => here.accounts.purge_audit(older_than_days).await?,
             }),
+            Self::There(there) => match trail {
+                Trail::Tenant => Ok(there.tenant.purge_audit(older_than_days).await?),
+                Trail::Installation => Ok(there.tenant.client().purge_audit(older_than_days).await?),
+            },
         }
     }
 }
@@ -55,6 +73,7 @@ impl Events {
                 filter.before = page.last().map(|row| AuditEventId(row.number())).or(filter.before);
                 Ok(page)
             }
+            Self::There(events) => Ok(events.page(rows).await?),
         }
     }
 }

@@ -5,15 +5,22 @@ use std::path::Path;
 use stepbox::Error;
 use stepbox_api::connector::{Connector, ConnectorSummary, Grant, Installed};
 use stepbox_api::list::Row;
+use stepbox_client::{Outgoing, pack_folder};
+use tempfile::NamedTempFile;
 
-use super::{Here, Site};
+use super::{Here, Site, There};
 use crate::error::CliError;
+use crate::output::upload;
+
+/// How many bytes the files of a connector may have together, if they are sent to a server.
+const PACKAGE_BYTES_MAX: u64 = 4 * stepbox::COMPONENT_BYTES_MAX as u64;
 
 impl Site {
     /// Installs the connector in a folder; with `force` also if instances do not run any more.
     pub(crate) async fn install_connector(&self, folder: &Path, force: bool) -> Result<Installed, CliError> {
         match self {
             Self::Here(here) => here.install_connector(folder, force).await,
+            Self::There(there) => there.install_connector(folder, force).await,
         }
     }
 
@@ -21,6 +28,7 @@ impl Site {
     pub(crate) async fn connectors(&self) -> Result<Vec<Row<ConnectorSummary>>, CliError> {
         match self {
             Self::Here(here) => Ok(Row::of(&here.tenant.connectors().await?, ConnectorSummary::of)),
+            Self::There(there) => Ok(there.tenant.connectors().all().await?),
         }
     }
 
@@ -32,6 +40,7 @@ impl Site {
                 let grants = tenant.policy().leaves_of(&connector);
                 Ok(Connector::of(&connector, grants.iter().map(Grant::of).collect()))
             }
+            Self::There(there) => Ok(there.tenant.connector(name).await?),
         }
     }
 
@@ -42,6 +51,11 @@ impl Site {
                 let connector = tenant.connector(name).await?;
                 tenant.remove_connector(&connector.code).await?;
                 Ok(connector.code.to_string())
+            }
+            Self::There(There { tenant }) => {
+                let code = tenant.connector(name).await?.code;
+                tenant.remove_connector(&code).await?;
+                Ok(code)
             }
         }
     }
@@ -57,5 +71,21 @@ impl Here {
         };
         let grants = self.tenant.policy().leaves_of(&connector);
         Ok(Installed::of(&connector, grants.iter().map(Grant::of).collect(), &broken))
+    }
+}
+
+impl There {
+    /// Packs the folder into a temporary file, and sends that.
+    async fn install_connector(&self, folder: &Path, force: bool) -> Result<Installed, CliError> {
+        let (of, folder) = (folder.to_owned(), folder.display().to_string());
+        let packed = tokio::task::spawn_blocking(move || {
+            let mut package = NamedTempFile::new().map_err(CliError::Start)?;
+            pack_folder(&of, PACKAGE_BYTES_MAX, &mut package)?;
+            Ok::<_, CliError>(package)
+        });
+        let package = packed.await.map_err(|error| CliError::Start(error.into()))??;
+        let sent = Outgoing::open(package.path()).await?;
+        let sent = upload::shown(sent, &folder);
+        Ok(self.tenant.install_connector(&sent, force).await?)
     }
 }

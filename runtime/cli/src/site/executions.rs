@@ -8,20 +8,23 @@ use stepbox::batch::name::JobExecutionId;
 use stepbox::batch::ports::RepositoryError;
 use stepbox::{Error, Purge, RestartOptions};
 use stepbox_api::execution::{
-    Abandoned, Execution, LogLine, NotRemoved, PauseAnswer, Purged, Remains, StopAnswer, Warning,
+    Abandoned, Execution, LogLine, NotRemoved, PauseAnswer, Purged, Remains, Status, StopAnswer, Warning,
 };
 use stepbox_api::list::Row;
 use stepbox_api::queue;
+use stepbox_api::request::{PurgeExecutions, Restart, SkipLimit};
+use stepbox_client::Pages;
 use tokio::fs::File;
 use tokio::io::AsyncRead;
 
 use super::pages::{Numbered as _, in_order};
-use super::{Here, Site};
+use super::{Here, Site, There};
 use crate::error::CliError;
 
 /// Executions, newest first.
 pub(crate) enum Executions {
     Here(Here, ExecutionFilter),
+    There(Pages<Execution>),
 }
 
 /// An execution, as far as the store can read it.
@@ -44,6 +47,13 @@ impl Site {
     pub(crate) fn executions(&self, filter: ExecutionFilter) -> Executions {
         match self {
             Self::Here(here) => Executions::Here(here.clone(), filter),
+            Self::There(there) => {
+                Executions::There(there.tenant.executions(&stepbox_client::ExecutionFilter {
+                    instance: filter.instance.map(|instance| instance.to_string()),
+                    // The list of those that are STARTING has those that are shown as QUEUED, too.
+                    status: filter.status.map(Status::from),
+                }))
+            }
         }
     }
 
@@ -51,6 +61,10 @@ impl Site {
     pub(crate) async fn find_execution(&self, id: u64) -> Result<Found, CliError> {
         match self {
             Self::Here(here) => here.find_execution(JobExecutionId(id)).await,
+            Self::There(there) => {
+                let execution = Box::new(there.tenant.execution(id).await?);
+                Ok(Found::Whole { execution, damage: None })
+            }
         }
     }
 
@@ -58,6 +72,7 @@ impl Site {
     pub(crate) async fn execution(&self, id: u64) -> Result<Execution, CliError> {
         match self {
             Self::Here(here) => Ok(Execution::of(&here.tenant.execution(JobExecutionId(id)).await?)),
+            Self::There(there) => Ok(there.tenant.execution(id).await?),
         }
     }
 
@@ -67,6 +82,7 @@ impl Site {
             Self::Here(here) => {
                 Ok(here.tenant.log(JobExecutionId(id)).await?.iter().map(LogLine::of).collect())
             }
+            Self::There(there) => Ok(there.log(id).await?),
         }
     }
 
@@ -74,6 +90,7 @@ impl Site {
     pub(crate) async fn warnings(&self, id: u64) -> Result<Vec<Row<Warning>>, CliError> {
         match self {
             Self::Here(here) => Ok(Row::of(&here.tenant.warnings(JobExecutionId(id)).await?, Warning::of)),
+            Self::There(there) => Ok(there.tenant.warnings(id).all().await?),
         }
     }
 
@@ -84,6 +101,7 @@ impl Site {
                 let id = JobExecutionId(id);
                 Ok(StopAnswer::of(id, here.tenant.stop_execution(id).await?))
             }
+            Self::There(there) => Ok(there.tenant.stop_execution(id).await?),
         }
     }
 
@@ -94,6 +112,7 @@ impl Site {
                 let id = JobExecutionId(id);
                 Ok(PauseAnswer::of(id, here.tenant.pause_execution(id).await?))
             }
+            Self::There(there) => Ok(there.tenant.pause_execution(id).await?),
         }
     }
 
@@ -101,6 +120,7 @@ impl Site {
     pub(crate) async fn publish_resume(&self, id: u64) -> Result<(), CliError> {
         match self {
             Self::Here(here) => Ok(here.tenant.publish_resume(JobExecutionId(id)).await?),
+            Self::There(there) => there.tenant.publish_resume(id).await.map(drop).map_err(CliError::from),
         }
     }
 
@@ -115,6 +135,7 @@ impl Site {
                 let published = here.tenant.publish_restart(JobExecutionId(id), changes, None).await?;
                 Ok(queue::Published::of(published))
             }
+            Self::There(there) => Ok(there.tenant.publish_restart(id, &changes_of(changes)).await?),
         }
     }
 
@@ -125,6 +146,7 @@ impl Site {
                 let not_removed = here.tenant.abandon_execution(JobExecutionId(id)).await?;
                 Ok(Abandoned { id, not_removed: not_removed.iter().map(NotRemoved::of).collect() })
             }
+            Self::There(there) => Ok(there.tenant.abandon_execution(id).await?),
         }
     }
 
@@ -136,6 +158,12 @@ impl Site {
                 let not_removed = purged.not_removed.iter().map(NotRemoved::of).collect();
                 Ok(Purged::of(&purged.executions).leaving(not_removed))
             }
+            Self::There(there) => {
+                let Purge { instance, status, older_than_days } = purge;
+                let (instance, status) = (instance.map(|code| code.to_string()), status.map(Status::from));
+                let purge = PurgeExecutions { older_than_days, status, instance };
+                Ok(there.tenant.purge_executions(&purge).await?)
+            }
         }
     }
 
@@ -146,6 +174,10 @@ impl Site {
                 let files = here.tenant.rejected_items(JobExecutionId(id)).await?;
                 Ok(files.into_iter().map(|(step, _)| step.to_string()).collect())
             }
+            Self::There(there) => {
+                let steps = there.tenant.rejected_items(id).all().await?;
+                Ok(steps.iter().filter_map(Row::whole).map(|items| items.step.clone()).collect())
+            }
         }
     }
 
@@ -153,6 +185,10 @@ impl Site {
     pub(crate) async fn rejected_items(&self, id: u64, step: &str) -> Result<Download, CliError> {
         match self {
             Self::Here(here) => here.rejected_items(id, step).await,
+            Self::There(there) => {
+                let bytes = Box::pin(there.tenant.download_rejected_items(id, step).await?);
+                Ok(Download { name: format!("the rejected items of execution {id}").into(), bytes })
+            }
         }
     }
 }
@@ -167,8 +203,23 @@ impl Executions {
                 filter.before = page.last().map(|row| JobExecutionId(row.number())).or(filter.before);
                 Ok(page)
             }
+            Self::There(executions) => Ok(executions.page(rows).await?),
         }
     }
+}
+
+impl There {
+    /// The whole log of an execution.
+    pub(super) async fn log(&self, id: u64) -> Result<Vec<LogLine>, CliError> {
+        let lines = self.tenant.log(id).all().await?;
+        Ok(lines.into_iter().filter_map(|row| row.whole().cloned()).collect())
+    }
+}
+
+/// The changes of a restart, as a server takes them.
+pub(super) fn changes_of(options: &RestartOptions) -> Restart {
+    let RestartOptions { newest_components, newest_job, skip_limit, anew, .. } = *options;
+    Restart { newest_components, newest_job, skip_limit: skip_limit.map(SkipLimit::of), anew }
 }
 
 impl Here {

@@ -4,15 +4,25 @@ use stepbox::{Error, InstanceEdit, NewInstance, PublishOptions};
 use stepbox_api::instance::{Instance, InstanceDetails};
 use stepbox_api::list::Row;
 use stepbox_api::queue::Published;
+use stepbox_api::request::{ChangeInstance, CreateInstance, DuplicateInstance, Launch};
+use stepbox_client::ClientError;
 
-use super::{Here, Site};
+use super::{Here, Site, There};
 use crate::error::CliError;
+
+/// How often a change is tried again, if somebody else has changed the instance in between.
+const ATTEMPTS_MAX: u32 = 5;
 
 impl Site {
     /// Creates an instance.
     pub(crate) async fn create_instance(&self, new: NewInstance) -> Result<Instance, CliError> {
         match self {
             Self::Here(here) => Ok(Instance::of(&here.tenant.create_instance(new).await?)),
+            Self::There(there) => {
+                let NewInstance { connector, job, job_type, code, label, parameters } = new;
+                let new = CreateInstance { connector, job, r#type: job_type, code, label, parameters };
+                Ok(there.tenant.create_instance(&new).await?)
+            }
         }
     }
 
@@ -20,6 +30,7 @@ impl Site {
     pub(crate) async fn instances(&self, job_type: Option<&str>) -> Result<Vec<Row<Instance>>, CliError> {
         match self {
             Self::Here(here) => Ok(Row::of(&here.tenant.instances(job_type).await?, Instance::of)),
+            Self::There(there) => Ok(there.tenant.instances(job_type).all().await?),
         }
     }
 
@@ -27,6 +38,7 @@ impl Site {
     pub(crate) async fn instance(&self, code: &str) -> Result<InstanceDetails, CliError> {
         match self {
             Self::Here(here) => here.instance(code).await,
+            Self::There(there) => Ok(there.tenant.instance(code).await?),
         }
     }
 
@@ -34,6 +46,14 @@ impl Site {
     pub(crate) async fn edit_instance(&self, code: &str, edit: InstanceEdit) -> Result<Instance, CliError> {
         match self {
             Self::Here(here) => Ok(Instance::of(&here.tenant.edit_instance(code, edit).await?)),
+            Self::There(there) => {
+                let change = ChangeInstance { label: edit.label, parameters: edit.set, unset: edit.unset };
+                there
+                    .as_it_is_now(code, async |version| {
+                        there.tenant.edit_instance(code, &change, version).await
+                    })
+                    .await
+            }
         }
     }
 
@@ -48,6 +68,10 @@ impl Site {
             Self::Here(here) => {
                 Ok(Instance::of(&here.tenant.duplicate_instance(code, new_code, label).await?))
             }
+            Self::There(there) => {
+                let copy = DuplicateInstance { code: new_code.to_owned(), label };
+                Ok(there.tenant.duplicate_instance(code, &copy).await?)
+            }
         }
     }
 
@@ -55,6 +79,11 @@ impl Site {
     pub(crate) async fn delete_instance(&self, code: &str) -> Result<(), CliError> {
         match self {
             Self::Here(here) => Ok(here.tenant.delete_instance(code, None).await?),
+            Self::There(there) => {
+                there
+                    .as_it_is_now(code, async |version| there.tenant.delete_instance(code, version).await)
+                    .await
+            }
         }
     }
 
@@ -71,6 +100,17 @@ impl Site {
                 let options = PublishOptions { available_at, ..options };
                 Ok(Published::of(tenant.publish(code, options).await?))
             }
+            Self::There(there) => {
+                let launch = Launch {
+                    overrides: options.overrides,
+                    priority: Some(options.priority),
+                    available_at: options.available_at.map(|at| at.to_string()),
+                    delay_ms,
+                    unique: options.is_unique,
+                    attempts_max: Some(options.attempts_max),
+                };
+                Ok(there.tenant.publish(code, &launch).await?)
+            }
         }
     }
 }
@@ -85,5 +125,24 @@ impl Here {
             Err(error) => return Err(error.into()),
         };
         Ok(InstanceDetails::of(&instance, &effective))
+    }
+}
+
+impl There {
+    /// Does something with an instance in the version that it has now, as the command line does here: the last change
+    /// counts.
+    async fn as_it_is_now<T>(
+        &self,
+        code: &str,
+        act: impl AsyncFn(u64) -> Result<T, ClientError>,
+    ) -> Result<T, CliError> {
+        let mut attempt = 1;
+        loop {
+            let found = self.tenant.instance_with_version(code).await?;
+            match act(found.version.unwrap_or(0)).await {
+                Err(error) if error.status() == Some(412) && attempt < ATTEMPTS_MAX => attempt += 1,
+                acted => return Ok(acted?),
+            }
+        }
     }
 }

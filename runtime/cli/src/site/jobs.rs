@@ -11,6 +11,7 @@ impl Site {
     pub(crate) async fn jobs(&self) -> Result<Vec<Row<Job>>, CliError> {
         match self {
             Self::Here(here) => Ok(Row::of(&here.tenant.jobs().await?, Job::of)),
+            Self::There(there) => Ok(there.tenant.jobs().all().await?),
         }
     }
 
@@ -18,6 +19,7 @@ impl Site {
     pub(crate) async fn job(&self, name: &str) -> Result<Job, CliError> {
         match self {
             Self::Here(here) => Ok(Job::of(&here.tenant.job(name).await?)),
+            Self::There(there) => Ok(there.tenant.job(name).await?),
         }
     }
 }

@@ -8,45 +8,30 @@ use stepbox::batch::name::{JobExecutionId, StepName};
 use stepbox::batch::ports::RepositoryError;
 use stepbox::{Error, Reimport, RestartOptions, RunOptions, Running};
 use stepbox_api::execution::{Execution, LogLine, Tracking};
+use stepbox_api::request::Launch;
+use stepbox_client::Outgoing;
 use tokio::sync::watch;
 
-use super::Site;
+use super::executions::changes_of;
+use super::followed::{Followed, Since};
+use super::progress::{Progress, Stopping};
+use super::{Site, There};
 use crate::error::CliError;
 use crate::output::progress::ShowLog;
+use crate::output::upload;
 
 /// An execution that has begun.
 pub(crate) enum Run {
     /// It runs in this process.
     Here(Running),
-}
-
-/// How far an execution is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The step that is running; empty before the first step.
-    pub(crate) step: String,
-    /// The number of the step in the job, from 1; 0 before the first step.
-    pub(crate) step_number: usize,
-    /// The number of steps in the job.
-    pub(crate) step_count: usize,
-    /// The progress of the step.
-    pub(crate) tracking: Tracking,
+    /// Some worker of a server runs it.
+    There(Box<Followed>),
 }
 
 /// The latest progress of an execution.
 pub(crate) enum Progressing {
     Here(watch::Receiver<stepbox::Progress>),
-}
-
-/// What became of asking an execution to stop.
-pub(crate) enum Stopping {
-    /// It was asked.
-    Asked,
-    /// It does not stop.
-    Continues {
-        /// Why not.
-        reason: String,
-    },
+    There(watch::Receiver<Progress>),
 }
 
 impl Site {
@@ -61,6 +46,11 @@ impl Site {
             Self::Here(here) => {
                 let options = RunOptions { overrides, log: listener(log) };
                 Ok(Run::Here(here.tenant.run(code, options).await?))
+            }
+            Self::There(There { tenant }) => {
+                let launch = Launch { overrides, ..Launch::default() };
+                let published = tenant.publish(code, &launch).await?;
+                Ok(Run::There(Followed::new(tenant, published.id, log, Since::Beginning)))
             }
         }
     }
@@ -77,6 +67,10 @@ impl Site {
                 let options = RestartOptions { log: listener(log), ..options };
                 Ok(Run::Here(here.tenant.restart_execution(JobExecutionId(id), options).await?))
             }
+            Self::There(There { tenant }) => {
+                let published = tenant.publish_restart(id, &changes_of(&options)).await?;
+                Ok(Run::There(Followed::new(tenant, published.id, log, Since::Beginning)))
+            }
         }
     }
 
@@ -85,6 +79,12 @@ impl Site {
         match self {
             Self::Here(here) => {
                 Ok(Run::Here(here.tenant.resume_execution(JobExecutionId(id), listener(log)).await?))
+            }
+            Self::There(there) => {
+                // Only what is logged from now on is shown, as here.
+                let known = if log.is_some() { there.log(id).await?.len() as u64 } else { 0 };
+                there.tenant.publish_resume(id).await?;
+                Ok(Run::There(Followed::new(&there.tenant, id, log, Since::Line(known))))
             }
         }
     }
@@ -106,6 +106,12 @@ impl Site {
                 let reimport = Reimport { step, file, log: listener(log) };
                 Ok(Run::Here(here.tenant.reimport(JobExecutionId(id), reimport).await?))
             }
+            Self::There(There { tenant }) => {
+                let items = Outgoing::open(file).await?;
+                let items = upload::shown(items, &file.display().to_string());
+                let published = tenant.reimport(id, step, &items).await?;
+                Ok(Run::There(Followed::new(tenant, published.id, log, Since::Beginning)))
+            }
         }
     }
 }
@@ -121,6 +127,7 @@ impl Run {
     pub(crate) fn id(&self) -> u64 {
         match self {
             Self::Here(running) => running.id().0,
+            Self::There(followed) => followed.id(),
         }
     }
 
@@ -128,6 +135,7 @@ impl Run {
     pub(crate) fn progress(&self) -> Progressing {
         match self {
             Self::Here(running) => Progressing::Here(running.progress()),
+            Self::There(followed) => Progressing::There(followed.progress()),
         }
     }
 
@@ -135,6 +143,7 @@ impl Run {
     pub(crate) async fn wait(&mut self) -> Result<Execution, CliError> {
         match self {
             Self::Here(running) => Ok(Execution::of(&running.wait().await?)),
+            Self::There(followed) => followed.wait().await,
         }
     }
 
@@ -148,6 +157,7 @@ impl Run {
                 }
                 Err(error) => Err(error.into()),
             },
+            Self::There(followed) => followed.stop().await,
         }
     }
 
@@ -158,6 +168,7 @@ impl Run {
                 running.pause();
                 Ok(())
             }
+            Self::There(followed) => followed.pause().await,
         }
     }
 }
@@ -175,6 +186,7 @@ impl Progressing {
                 };
                 Progress { step, step_number, step_count, tracking }
             }
+            Self::There(progress) => progress.borrow().clone(),
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use stepbox::{ComponentError, Error, Tenant, receive_component};
+use stepbox::{COMPONENT_BYTES_MAX, ComponentError, Error, Tenant, receive_component};
 use stepbox_api::connector::Component;
 use stepbox_api::list::Row;
+use stepbox_client::{ComponentSource, Outgoing};
 use tokio::fs::File;
 
-use super::{Here, Site};
+use super::{Here, Site, There};
 use crate::error::CliError;
+use crate::output::upload;
 use crate::signature::Signature;
 
 impl Site {
@@ -20,6 +22,9 @@ impl Site {
     ) -> Result<Component, CliError> {
         match self {
             Self::Here(Here { tenant, .. }) => keep(tenant, &read(path).await?, signature).await,
+            Self::There(There { tenant }) => {
+                Ok(tenant.upload_component(&source(path).await?, signature.text()).await?)
+            }
         }
     }
 
@@ -27,6 +32,9 @@ impl Site {
     pub(crate) async fn upload(&self, bytes: Vec<u8>, signature: &Signature) -> Result<Component, CliError> {
         match self {
             Self::Here(Here { tenant, .. }) => keep(tenant, &bytes, signature).await,
+            Self::There(There { tenant }) => {
+                Ok(tenant.upload_component(&ComponentSource::Bytes(bytes), signature.text()).await?)
+            }
         }
     }
 
@@ -34,6 +42,11 @@ impl Site {
     pub(crate) async fn inspect_file(&self, path: &Path) -> Result<Component, CliError> {
         match self {
             Self::Here(Here { tenant, .. }) => inspect(tenant, path).await,
+            Self::There(There { tenant }) => {
+                let component = source(path).await?;
+                let signature = Signature::beside(path).await?;
+                Ok(tenant.inspect_component(&component, signature.text()).await?)
+            }
         }
     }
 
@@ -41,6 +54,7 @@ impl Site {
     pub(crate) async fn components(&self) -> Result<Vec<Row<Component>>, CliError> {
         match self {
             Self::Here(here) => Ok(Row::of(&here.tenant.components().await?, Component::of)),
+            Self::There(there) => Ok(there.tenant.components().all().await?),
         }
     }
 
@@ -48,6 +62,7 @@ impl Site {
     pub(crate) async fn component(&self, reference: &str) -> Result<Component, CliError> {
         match self {
             Self::Here(here) => Ok(Component::of(&here.tenant.component(reference).await?)),
+            Self::There(there) => Ok(there.tenant.component(reference).await?),
         }
     }
 
@@ -55,6 +70,11 @@ impl Site {
     pub(crate) async fn remove_component(&self, reference: &str) -> Result<String, CliError> {
         match self {
             Self::Here(Here { tenant, .. }) => {
+                let component = tenant.component(reference).await?;
+                tenant.remove_component(&component.digest).await?;
+                Ok(component.reference())
+            }
+            Self::There(There { tenant }) => {
                 let component = tenant.component(reference).await?;
                 tenant.remove_component(&component.digest).await?;
                 Ok(component.reference())
@@ -82,6 +102,17 @@ async fn inspect(tenant: &Tenant, path: &Path) -> Result<Component, CliError> {
         signed_by: tenant.signer_of(signature.upload(&bytes)).ok().flatten().map(|signer| signer.name),
         description: inspected.description.to_json(),
     })
+}
+
+/// A component to send: a file piece by piece, and what has no length, such as a pipe, as a whole.
+async fn source(path: &Path) -> Result<ComponentSource, CliError> {
+    let found = tokio::fs::metadata(path).await.map_err(CliError::unreadable(path))?;
+    if !found.is_file() || found.len() > COMPONENT_BYTES_MAX as u64 {
+        // A file that is too long is refused here.
+        return Ok(ComponentSource::Bytes(read(path).await?));
+    }
+    let name = path.display().to_string();
+    Ok(ComponentSource::File(upload::shown(Outgoing::open(path).await?, &name)))
 }
 
 /// Reads no more of a file than a component may have, also from a device or a pipe without an end.

@@ -11,6 +11,7 @@ impl Site {
     pub(crate) async fn workers(&self) -> Result<Vec<Row<Worker>>, CliError> {
         match self {
             Self::Here(here) => Ok(Row::of(&here.stepbox.workers().await?, Worker::of)),
+            Self::There(there) => Ok(there.tenant.workers().all().await?),
         }
     }
 }

@@ -29,11 +29,11 @@ pub(crate) fn entry(event: &WorkerEvent) -> Entry {
             let message = format!(
                 "execution {id} no longer runs here, and continues once its lease has expired: {reason}"
             );
-            Entry::new(Warning, "execution-lost", message).about(tenant, *id).coded(code)
+            Entry::new(Warning, "execution-lost", message).about(tenant, *id).coded(*code)
         }
         WorkerEvent::Rescued(rescued) => of_rescued(rescued),
         WorkerEvent::Trouble { code, reason } => {
-            Entry::new(Warning, "store-trouble", format!("trouble: {reason}; trying again")).coded(code)
+            Entry::new(Warning, "store-trouble", format!("trouble: {reason}; trying again")).coded(*code)
         }
         WorkerEvent::ClockSkewed { skew_ms: 0 } => {
             Entry::new(Info, "clock-right", "the clock of this machine agrees with the store's again")
@@ -46,7 +46,7 @@ pub(crate) fn entry(event: &WorkerEvent) -> Entry {
         WorkerEvent::GaveUp { code, reason, running } => {
             let running = counted(*running as u64, "execution");
             let message = format!("the worker ends, and leaves {running} to others: {reason}");
-            Entry::new(Error, "worker-gave-up", message).coded(code)
+            Entry::new(Error, "worker-gave-up", message).coded(*code)
         }
         WorkerEvent::ShuttingDown { running } => {
             let running = counted(*running as u64, "execution");
