@@ -35,7 +35,11 @@ pub async fn export(
         r#type: "export".to_owned(),
         code: format!("products_{}", std::process::id()),
         label: None,
-        parameters: json!({ "source": { "type": "local", "file_path": catalogue }, "urlToNotify": url }),
+        parameters: json!({
+            "source": { "type": "local", "file_path": catalogue },
+            "storage": { "type": "local", "file_path": catalogue.with_file_name("products.csv") },
+            "urlToNotify": url,
+        }),
     };
     let instance = tenant.create_instance(&new).await?;
     let published = tenant.publish(&instance.code, &Launch::default()).await?;
