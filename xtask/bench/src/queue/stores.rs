@@ -34,7 +34,7 @@ pub(crate) struct Store {
     folder: TempDir,
     pub(crate) repository: Arc<dyn JobRepository>,
     /// The server and the name of the database; `None` for a file.
-    server: Option<(Server, String)>,
+    pub(crate) server: Option<(Server, String)>,
 }
 
 impl Store {
