@@ -185,8 +185,7 @@ fn from_the_first_start_to_a_finished_execution() {
     let created = served.ask("POST", "/tenants/default/instances", &program, Some(&new));
     assert_eq!((created.status, created.header("etag")), (201, Some("\"1\"")), "{created:?}");
     let wait = [program[0], ("prefer", "wait=60")];
-    let launched =
-        served.ask("POST", "/tenants/default/instances/products/launch", &wait, Some(&json!({})));
+    let launched = served.ask("POST", "/tenants/default/instances/products/launch", &wait, Some(&json!({})));
     assert_eq!((launched.status, &launched.json()["status"]), (200, &json!("COMPLETED")), "{launched:?}");
     let id = launched.json()["id"].as_u64().unwrap();
     let files = served.ask("GET", &format!("/tenants/default/executions/{id}/files"), &program, None);
@@ -206,8 +205,18 @@ fn nothing_of_a_request_but_its_template_is_in_the_log() {
     let folder = data_folder();
     let (mut served, cookie) = with_operator(&folder.path().join("data"), &["--no-worker"]);
     let secret = "sbx_ThisLooksLikeATokenAndMustNotBeLogged";
-    served.ask("GET", &format!("/tenants/default/instances/some_code?token={secret}"), &[("cookie", &cookie)], None);
-    served.ask("GET", "/tenants/default/instances/some_code", &[("authorization", &format!("Bearer {secret}"))], None);
+    served.ask(
+        "GET",
+        &format!("/tenants/default/instances/some_code?token={secret}"),
+        &[("cookie", &cookie)],
+        None,
+    );
+    served.ask(
+        "GET",
+        "/tenants/default/instances/some_code",
+        &[("authorization", &format!("Bearer {secret}"))],
+        None,
+    );
     served.ask("GET", "/tenants/default/instances/some_code", &[("x-request-id", "the-last")], None);
     served.hears("the-last");
     let log = served.said.join("\n");
@@ -229,7 +238,10 @@ fn a_public_address_needs_encryption() {
     };
     for address in ["0.0.0.0:0", "[::]:0", "203.0.113.1:0"] {
         let said = refused(&["--listen", address]);
-        assert!(said.contains("can be reached by others") && said.contains("errors#listen-public"), "{address}: {said}");
+        assert!(
+            said.contains("can be reached by others") && said.contains("errors#listen-public"),
+            "{address}: {said}"
+        );
     }
     let said = refused(&["--listen", "127.0.0.1:0", "--tls-cert", "missing.pem", "--tls-key", "missing.pem"]);
     assert!(said.contains("errors#tls-certificate"), "{said}");
@@ -258,7 +270,8 @@ fn a_launch_whose_answer_is_lost_is_one_execution() {
         drop(stream);
         served = Served::start(&data, &["--no-worker"]);
     }
-    let launched = served.ask("POST", "/tenants/default/instances/products/launch", &session, Some(&json!({})));
+    let launched =
+        served.ask("POST", "/tenants/default/instances/products/launch", &session, Some(&json!({})));
     assert_eq!(launched.status, 202, "{launched:?}");
     let all = served.ask("GET", "/tenants/default/executions", &session[..1], None);
     assert_eq!(all.json()["items"].as_array().unwrap().len(), 1, "{all:?}");
@@ -298,7 +311,10 @@ fn floods_keep_nobody_out() {
     let flood = format!("GET /api/v1/live HTTP/1.1\r\nhost: localhost\r\nx-long: {long}\r\n\r\n");
     assert_eq!(served.raw(&flood).status, 431);
     let many = "a: b\r\n".repeat(1_000);
-    assert_eq!(served.raw(&format!("GET /api/v1/live HTTP/1.1\r\nhost: localhost\r\n{many}\r\n")).status, 431);
+    assert_eq!(
+        served.raw(&format!("GET /api/v1/live HTTP/1.1\r\nhost: localhost\r\n{many}\r\n")).status,
+        431
+    );
     assert_eq!(served.ask("GET", "/tenants/default/instances", &session, None).status, 200);
     drop(open);
     assert_eq!(served.end(), Some(0));
@@ -310,7 +326,8 @@ impl Served {
         let mut stream = TcpStream::connect(&self.address).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let request = format!("GET /api/v1/session HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+        let request =
+            format!("GET /api/v1/session HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).ok()?;

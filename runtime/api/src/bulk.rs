@@ -83,7 +83,10 @@ mod tests {
         let filter = BulkFilter { instance: None, status: Some(Status::Failed) };
         let bulk = Bulk { action: BulkAction::Restart, ids: None, filter: Some(filter), expected_count: 3 };
         let shown = survives(&bulk);
-        assert_eq!(shown, json!({ "action": "restart", "filter": { "status": "FAILED" }, "expected_count": 3 }));
+        assert_eq!(
+            shown,
+            json!({ "action": "restart", "filter": { "status": "FAILED" }, "expected_count": 3 })
+        );
         let outcome = BulkOutcome { id: 1, is_done: true, execution: Some(2), code: None, detail: None };
         survives(&BulkAnswer { outcomes: vec![outcome] });
     }

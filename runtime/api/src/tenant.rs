@@ -77,7 +77,12 @@ mod of_the_host {
 
     impl TenantDetails {
         /// Built from a tenant, its components, and its entries in the queue.
-        pub fn of(tenant: &Tenant, standing: Standing, components: &[Component], depths: &[QueueDepth]) -> Self {
+        pub fn of(
+            tenant: &Tenant,
+            standing: Standing,
+            components: &[Component],
+            depths: &[QueueDepth],
+        ) -> Self {
             let QueueDepths { waiting, delayed, claimed } = QueueDepths::of(depths);
             let usage = TenantUsage {
                 queued: waiting + delayed,
@@ -93,7 +98,8 @@ mod of_the_host {
     impl QueueDepths {
         /// Built from the entries of a tenant.
         pub fn of(depths: &[QueueDepth]) -> Self {
-            let count = |state| depths.iter().filter(|depth| depth.state == state).map(|depth| depth.count).sum();
+            let count =
+                |state| depths.iter().filter(|depth| depth.state == state).map(|depth| depth.count).sum();
             Self {
                 waiting: count(QueueState::Waiting),
                 delayed: count(QueueState::Delayed),

@@ -197,7 +197,9 @@ impl CliError {
             Self::There(error) => error.code(),
             Self::ServerNeeded => "server-needed",
             Self::NotSignedIn { .. } => "not-signed-in",
-            Self::LocalCommand { .. } | Self::LocalOption { .. } | Self::OthersToken { .. } => "not-on-a-server",
+            Self::LocalCommand { .. } | Self::LocalOption { .. } | Self::OthersToken { .. } => {
+                "not-on-a-server"
+            }
             Self::NoHome => "no-settings-folder",
             Self::ServersMalformed { .. } => "servers-file-malformed",
             Self::ServersOpen { .. } => "servers-file-open",

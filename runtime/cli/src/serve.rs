@@ -98,7 +98,8 @@ async fn welcome(
         return Ok(());
     };
     let scheme = if server.is_secure() { "https" } else { "http" };
-    let address = format!("{scheme}://{}{base_path}/api/v1/one-time-links/{}", server.address(), link.secret.as_str());
+    let address =
+        format!("{scheme}://{}{base_path}/api/v1/one-time-links/{}", server.address(), link.secret.as_str());
     let message = format!(
         "there is no user yet: create the first operator with POST {address} and {{\"user\": …, \"password\": …}}, \
          once, until {}",
@@ -177,7 +178,8 @@ fn of_request(request: &RequestEntry) -> Entry {
     let RequestEntry { method, route, status, took, request_id, user, client, cause } = request;
     let (ms, user) = (took.as_millis(), user.as_deref().unwrap_or("-"));
     let client = client.map_or_else(|| "-".to_owned(), |client| client.to_string());
-    let message = format!("{method} {route} {status} in {ms} ms, request {request_id}, user {user}, from {client}");
+    let message =
+        format!("{method} {route} {status} in {ms} ms, request {request_id}, user {user}, from {client}");
     match cause {
         Some(cause) => Entry::new(LogLevel::Error, "request-failed", format!("{message}: {cause}")),
         None => Entry::new(LogLevel::Info, "request", message),

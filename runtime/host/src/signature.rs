@@ -14,7 +14,7 @@ pub const SIGNATURE_SUFFIX: &str = ".minisig";
 /// The maximum length of a signature, in bytes.
 ///
 /// A signature with the longest trusted comment that `minisign` accepts has less than 9 KiB.
-pub(crate) const SIGNATURE_BYTES_MAX: usize = 16 << 10;
+pub const SIGNATURE_BYTES_MAX: usize = 16 << 10;
 
 /// The maximum length of the name of a key, in bytes.
 const NAME_BYTES_MAX: usize = 100;

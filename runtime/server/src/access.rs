@@ -14,13 +14,13 @@ mod public;
 mod things;
 
 pub use authenticate::{Authenticate, NotAuthenticated};
-pub use own::OwnUsers;
 pub(crate) use doors::{Doors, Standing, Whose};
 pub(crate) use may::{Administer, Edit, Entry, History, Launch, May, Operate, View};
+pub use own::OwnUsers;
 pub(crate) use own::cookie;
 pub(crate) use own_tokens::OfSelf;
 pub(crate) use public::{Anybody, Signed};
 pub(crate) use things::{
-    Connectors, Executions, FileChanges, Files, Installation, InstallationTrail, Instances, Members, OneExecution,
-    OneInstance, OneOutput, Steps, TheTenant, ToLaunch, Trail,
+    Connectors, Executions, FileChanges, Files, Installation, InstallationTrail, Instances, Members,
+    OneExecution, OneInstance, OneOutput, Steps, TheTenant, ToLaunch, Trail,
 };

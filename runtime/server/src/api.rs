@@ -120,8 +120,12 @@ fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
 async fn cross_site(request: Request, next: axum::middleware::Next) -> Response {
     let response = next.run(request).await;
     match response.extensions().get::<ProtectionError>() {
-        Some(_) => Failure::new(stepbox::ErrorKind::Forbidden, "cross-site", "the request comes from a page of another site")
-            .into_response(),
+        Some(_) => Failure::new(
+            stepbox::ErrorKind::Forbidden,
+            "cross-site",
+            "the request comes from a page of another site",
+        )
+        .into_response(),
         None => response,
     }
 }

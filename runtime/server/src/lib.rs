@@ -51,6 +51,7 @@
 mod access;
 mod api;
 mod conventions;
+mod identity_provider;
 mod listening;
 mod openapi;
 mod reference;
@@ -71,6 +72,10 @@ pub use axum::http::HeaderMap;
 pub use conventions::asking::Client;
 pub use conventions::limits::ApiLimits;
 pub use conventions::request_log::{RequestEntry, RequestListener};
+pub use identity_provider::{
+    ATTEMPT_MS_MAX, GroupRole, IdentityProvider, IdentityProviderError, IdentityProviderSettings,
+    InvalidSettings, ProvenIdentity, SignInAttempt,
+};
 pub use listening::origin::{Origins, Peer};
 pub use listening::{ApiListener, ApiServer, Exposure, Listener, Server, ServerError, TlsFiles};
 pub use openapi::document;

@@ -62,7 +62,8 @@ mod tests {
     fn the_document_is_whole() {
         let document = document();
         let text = document.to_string();
-        for reference in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        for reference in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next())
+        {
             assert!(document["components"]["schemas"].get(reference).is_some(), "{reference}");
         }
         let mut ids = std::collections::BTreeSet::new();

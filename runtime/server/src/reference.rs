@@ -13,10 +13,13 @@ pub(crate) fn page(document: &Value) -> String {
          <a href=\"openapi.json\">openapi.json</a>.</p>\n",
     );
     let paths = document["paths"].as_object();
-    page.push_str("<h2>Routes</h2>\n<table><tr><th>Method</th><th>Address</th><th>What</th><th>Right</th></tr>\n");
+    page.push_str(
+        "<h2>Routes</h2>\n<table><tr><th>Method</th><th>Address</th><th>What</th><th>Right</th></tr>\n",
+    );
     for (path, method, operation) in operations(paths) {
         let id = text(&operation["operationId"]);
-        let what = [&method.to_uppercase(), path, &text(&operation["summary"]), &text(&operation["x-right"])].map(|cell| escaped(cell));
+        let what = [&method.to_uppercase(), path, &text(&operation["summary"]), &text(&operation["x-right"])]
+            .map(|cell| escaped(cell));
         let _ = writeln!(
             page,
             "<tr><td>{}</td><td><a href=\"#{id}\"><code>{}</code></a></td><td>{}</td><td>{}</td></tr>",
@@ -46,7 +49,12 @@ fn operations(paths: Option<&Map<String, Value>>) -> impl Iterator<Item = (&Stri
 
 fn operation_of(page: &mut String, path: &str, method: &str, operation: &Value) {
     let (id, summary) = (escaped(&text(&operation["operationId"])), escaped(&text(&operation["summary"])));
-    let _ = writeln!(page, "<h3 id=\"{id}\"><code>{} {}</code></h3>\n<p>{summary}</p>", method.to_uppercase(), escaped(path));
+    let _ = writeln!(
+        page,
+        "<h3 id=\"{id}\"><code>{} {}</code></h3>\n<p>{summary}</p>",
+        method.to_uppercase(),
+        escaped(path)
+    );
     let scope = text(&operation["x-scope"]);
     if !scope.is_empty() {
         let _ = writeln!(page, "<p>Scope of a token: <code>{}</code>.</p>", escaped(&scope));
@@ -55,14 +63,19 @@ fn operation_of(page: &mut String, path: &str, method: &str, operation: &Value) 
         page.push_str("<table><tr><th>Parameter</th><th>In</th><th>What</th></tr>\n");
         for parameter in parameters {
             let cells = ["name", "in", "description"].map(|field| escaped(&text(&parameter[field])));
-            let _ = writeln!(page, "<tr><td><code>{}</code></td><td>{}</td><td>{}</td></tr>", cells[0], cells[1], cells[2]);
+            let _ = writeln!(
+                page,
+                "<tr><td><code>{}</code></td><td>{}</td><td>{}</td></tr>",
+                cells[0], cells[1], cells[2]
+            );
         }
         page.push_str("</table>\n");
     }
     contents(page, "Body", &operation["requestBody"]["content"]);
     page.push_str("<table><tr><th>Status</th><th>What</th></tr>\n");
     for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
-        let _ = writeln!(page, "<tr><td>{status}</td><td>{}</td></tr>", escaped(&text(&answer["description"])));
+        let _ =
+            writeln!(page, "<tr><td>{status}</td><td>{}</td></tr>", escaped(&text(&answer["description"])));
     }
     page.push_str("</table>\n");
     for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
@@ -82,7 +95,12 @@ fn fields(schema: &Value) -> String {
     let mut rows = String::new();
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let about = escaped(&text(&field["description"]));
-        let _ = writeln!(rows, "<tr><td><code>{}</code></td><td>{}</td><td>{about}</td></tr>", escaped(name), type_of(field));
+        let _ = writeln!(
+            rows,
+            "<tr><td><code>{}</code></td><td>{}</td><td>{about}</td></tr>",
+            escaped(name),
+            type_of(field)
+        );
     }
     match rows.is_empty() {
         true => String::new(),
@@ -101,12 +119,19 @@ fn type_of(schema: &Value) -> String {
     }
     for kind in ["oneOf", "anyOf", "allOf"] {
         if let Some(parts) = schema[kind].as_array() {
-            return parts.iter().map(type_of).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" or ");
+            return parts
+                .iter()
+                .map(type_of)
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(" or ");
         }
     }
     match &schema["type"] {
         Value::String(one) => escaped(one),
-        Value::Array(several) => several.iter().map(|one| escaped(&text(one))).collect::<Vec<_>>().join(" or "),
+        Value::Array(several) => {
+            several.iter().map(|one| escaped(&text(one))).collect::<Vec<_>>().join(" or ")
+        }
         _ => String::new(),
     }
 }
@@ -129,7 +154,10 @@ mod tests {
         let page = page(&document);
         for (path, _, operation) in operations(document["paths"].as_object()) {
             assert!(page.contains(&format!("<code>{path}</code>")) || path.contains('&'), "{path}");
-            assert!(page.contains(&format!("id=\"{}\"", operation["operationId"].as_str().unwrap())), "{path}");
+            assert!(
+                page.contains(&format!("id=\"{}\"", operation["operationId"].as_str().unwrap())),
+                "{path}"
+            );
         }
         assert!(!page.contains("<script") && !page.contains("style="));
     }

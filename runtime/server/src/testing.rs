@@ -153,7 +153,11 @@ fn principal(text: &str) -> Option<Principal> {
     }
     let (what, tenant) = text.split_once('@')?;
     let tenant = TenantId::new(tenant).ok()?;
-    let as_role = |role| Principal { user: user.clone(), memberships: [(tenant.clone(), role)].into(), ..Principal::default() };
+    let as_role = |role| Principal {
+        user: user.clone(),
+        memberships: [(tenant.clone(), role)].into(),
+        ..Principal::default()
+    };
     if let Ok(role) = what.parse::<Role>() {
         return Some(as_role(role));
     }

@@ -38,7 +38,8 @@ impl Site {
             Self::Here(here) => Ok(User::of(&here.accounts.create_user(new).await?)),
             Self::There(there) => {
                 let NewUser { name, label, is_operator: operator, external } = new;
-                let external = external.map(|ExternalIdentity { issuer, subject }| NewExternalIdentity { issuer, subject });
+                let external = external
+                    .map(|ExternalIdentity { issuer, subject }| NewExternalIdentity { issuer, subject });
                 Ok(there.tenant.client().create_user(&CreateUser { name, label, operator, external }).await?)
             }
         }
@@ -133,7 +134,9 @@ impl Site {
                     false => there.tenant.tokens(owner),
                 };
                 let mut tokens = tokens.all().await?;
-                tokens.retain(|row| owner.is_none_or(|owner| row.whole().is_none_or(|token| token.owner == owner)));
+                tokens.retain(|row| {
+                    owner.is_none_or(|owner| row.whole().is_none_or(|token| token.owner == owner))
+                });
                 Ok(tokens)
             }
         }

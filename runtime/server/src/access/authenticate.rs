@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use axum::http::HeaderMap;
-use stepbox::{Accounts, Error};
 use stepbox::batch::access::Principal;
 use stepbox::batch::name::TenantId;
+use stepbox::{Accounts, Error};
 
 use crate::conventions::asking::Client;
 

@@ -63,9 +63,12 @@ impl Doors {
             false => self.0.stepbox.tenant(id),
         };
         match found {
-            Ok(tenant) if is_ours && principal.may_enter(id) => {
-                Ok(Some(principal.user.as_ref().map_or_else(|| tenant.clone(), |user| tenant.acting_as(user.as_str()))))
-            }
+            Ok(tenant) if is_ours && principal.may_enter(id) => Ok(Some(
+                principal
+                    .user
+                    .as_ref()
+                    .map_or_else(|| tenant.clone(), |user| tenant.acting_as(user.as_str())),
+            )),
             Ok(_) | Err(Error::UnknownTenant(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -114,7 +117,13 @@ impl Standing {
     /// The principal as it is now; `None` if it may no longer do this with that thing. An answer of the store that does
     /// not come ends nothing.
     pub(crate) async fn now(&self, thing: Thing<'_>) -> Option<Principal> {
-        match self.doors.0.authenticate.authenticate(&self.credentials, &self.client, Some(&self.tenant)).await {
+        match self
+            .doors
+            .0
+            .authenticate
+            .authenticate(&self.credentials, &self.client, Some(&self.tenant))
+            .await
+        {
             Ok(Some(principal)) => {
                 let is_there = matches!(self.doors.tenant(&self.tenant, &principal), Ok(Some(_)));
                 (is_there && principal.may(self.right, thing)).then_some(principal)

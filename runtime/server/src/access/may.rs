@@ -113,7 +113,8 @@ impl<R: RightOf, T: ThingOf> May<R, T> {
         match principal.may(T::SEEN_BY, T::thing(&found)) || T::is_no_secret(&principal, &found) {
             false => Err(Failure::not_found(T::KIND)),
             true => {
-                let failure = Failure::forbidden(format!("you may see this {}, but not do that with it", T::KIND));
+                let failure =
+                    Failure::forbidden(format!("you may see this {}, but not do that with it", T::KIND));
                 let scope = T::scope(R::RIGHT).filter(|_| principal.token.is_some());
                 Err(match (R::RIGHT.least_role(), scope) {
                     (_, Some(scope)) => failure.with_help(format!(
@@ -164,7 +165,8 @@ impl May<View, super::things::TheTenant> {
     /// The workers that may take executions of the tenant, and of what they run the part that may be seen.
     pub(crate) async fn workers(&self) -> Result<Listing<WorkerStatus>, Failure> {
         let (own, mut workers) = (self.tenant().id(), self.doors.stepbox().workers().await?);
-        let is_for_it = |status: &WorkerStatus| status.worker.tenants.is_empty() || status.worker.tenants.contains(own);
+        let is_for_it =
+            |status: &WorkerStatus| status.worker.tenants.is_empty() || status.worker.tenants.contains(own);
         workers.items.retain(is_for_it);
         for status in &mut workers.items {
             // The names of other tenants are nobody's business.

@@ -59,7 +59,8 @@ impl OfSelf {
         let scopes = self.principal.token.as_ref().map(|token| &token.scopes);
         match scopes.is_none_or(|scopes| scopes.contains(&Scope::Administer)) {
             true => Ok(()),
-            false => Err(Failure::forbidden("a token sees no tokens").with_help("the token needs the scope `administer`")),
+            false => Err(Failure::forbidden("a token sees no tokens")
+                .with_help("the token needs the scope `administer`")),
         }
     }
 

@@ -7,8 +7,8 @@ use stepbox::batch::name::{TenantId, UserName};
 use stepbox::{SignIn, SignedIn};
 
 use super::doors::Doors;
-use super::own::session;
 use super::may::{Entry, named};
+use super::own::session;
 use crate::conventions::asking::{Asking, Client};
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
@@ -94,7 +94,9 @@ impl Signed {
         if let Some(token) = &self.principal.token {
             return Ok(Some(token.expires_at));
         }
-        let (Ok(accounts), Ok(session)) = (self.doors.accounts(None), self.session()) else { return Ok(None) };
+        let (Ok(accounts), Ok(session)) = (self.doors.accounts(None), self.session()) else {
+            return Ok(None);
+        };
         Ok(accounts.principal_of_session(&session, None).await?.map(|found| found.session.expires_at))
     }
 

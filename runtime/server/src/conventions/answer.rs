@@ -19,12 +19,19 @@ pub(crate) trait Answer: Send + 'static {
 
 /// Which of these types the client wants most, by `Accept`; the first one if it wants none of them.
 pub(crate) fn negotiated(headers: &HeaderMap, known: &[&'static str]) -> &'static str {
-    let wishes = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let wishes = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','));
     let wish = |wish: &str| {
         let mut parts = wish.split(';').map(str::trim);
         let kind = parts.next()?.to_ascii_lowercase();
-        let kind = known.iter().find(|known| **known == kind || (kind == "application/x-ndjson" && **known == "application/jsonl"))?;
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse::<f32>().ok())?;
+        let kind = known.iter().find(|known| {
+            **known == kind || (kind == "application/x-ndjson" && **known == "application/jsonl")
+        })?;
+        let weight =
+            parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse::<f32>().ok())?;
         (weight > 0.0).then_some((*kind, weight))
     };
     let mut best = (known[0], 0.0);
@@ -93,7 +100,11 @@ impl Answer for AnyJson {
 
     fn describe(operation: &mut Describing) {
         let schema = json!({ "type": "object" });
-        operation.answer(200, "Done.", &[("application/json", schema.clone()), ("application/schema+json", schema)]);
+        operation.answer(
+            200,
+            "Done.",
+            &[("application/json", schema.clone()), ("application/schema+json", schema)],
+        );
     }
 }
 

@@ -41,9 +41,14 @@ pub(crate) struct Asking {
 
 impl Asking {
     /// Takes a request apart. Fails if its path is not UTF-8.
-    pub(crate) async fn new(route: &'static str, tools: Arc<Tools>, request: Request) -> Result<Self, Failure> {
+    pub(crate) async fn new(
+        route: &'static str,
+        tools: Arc<Tools>,
+        request: Request,
+    ) -> Result<Self, Failure> {
         let (mut parts, body) = request.into_parts();
-        let path = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Failure::no_route())?;
+        let path =
+            RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Failure::no_route())?;
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Ok(Self { route, parts, tools, who: None, path, body: Mutex::new(Some(body)) })
     }
@@ -77,7 +82,8 @@ impl Asking {
 
     /// A header that a request has at most once, as text.
     pub(crate) fn header(&self, name: &HeaderName) -> Result<Option<&str>, Failure> {
-        let wrong = |what: &str| Failure::bad_request("header-invalid", format!("the header `{name}` {what}"));
+        let wrong =
+            |what: &str| Failure::bad_request("header-invalid", format!("the header `{name}` {what}"));
         let mut values = self.headers().get_all(name).iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {

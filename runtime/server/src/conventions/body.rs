@@ -49,7 +49,11 @@ pub(crate) async fn read_json<T: DeserializeOwned>(asking: &mut Asking) -> Resul
 }
 
 /// Reads a body of text or bytes that is kept in memory.
-pub(crate) async fn read_bytes(asking: &mut Asking, kinds: &[&str], bytes_max: u64) -> Result<Bytes, Failure> {
+pub(crate) async fn read_bytes(
+    asking: &mut Asking,
+    kinds: &[&str],
+    bytes_max: u64,
+) -> Result<Bytes, Failure> {
     refuse_other_type(asking.headers(), kinds)?;
     refuse_longer(asking.headers(), bytes_max)?;
     let body = asking.take_body();
@@ -70,7 +74,8 @@ pub(crate) fn of_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
         let said = error.into_inner().to_string();
         match said.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
             Some(field) => {
-                let failure = Failure::bad_request("unknown-field", format!("the body has an unknown field `{field}`"));
+                let failure =
+                    Failure::bad_request("unknown-field", format!("the body has an unknown field `{field}`"));
                 let pointer = match pointer.ends_with(&format!("/{field}")) {
                     true => pointer,
                     false => format!("{pointer}/{}", escaped(field)),
@@ -78,7 +83,8 @@ pub(crate) fn of_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
                 failure.with_part(pointer, said)
             }
             None => {
-                let failure = Failure::bad_request("body-invalid", format!("the body is not what is expected: {said}"));
+                let failure =
+                    Failure::bad_request("body-invalid", format!("the body is not what is expected: {said}"));
                 failure.with_part(pointer, said)
             }
         }
@@ -244,13 +250,18 @@ mod tests {
         for kind in kinds {
             request = request.header(CONTENT_TYPE, *kind);
         }
-        let mut asking = Asking::new("/", crate::testing::tools().await, request.body(body.to_owned().into()).unwrap()).await.unwrap();
+        let mut asking =
+            Asking::new("/", crate::testing::tools().await, request.body(body.to_owned().into()).unwrap())
+                .await
+                .unwrap();
         match read_json::<Thing>(&mut asking).await {
             Ok(thing) => format!("{} {}", thing.count, thing.inner.len()),
             Err(failure) => {
                 let errors = &failure.problem().errors;
                 let pointers: Vec<_> = errors.iter().map(|part| part.pointer.as_str()).collect();
-                format!("{} {} {}", failure.status().as_u16(), failure.code(), pointers.join(",")).trim_end().to_owned()
+                format!("{} {} {}", failure.status().as_u16(), failure.code(), pointers.join(","))
+                    .trim_end()
+                    .to_owned()
             }
         }
     }
@@ -267,7 +278,11 @@ mod tests {
             (&["application/json"], r#"{"count":7,"count":8}"#, "400 body-malformed"),
             (&["application/json"], r#"{"count":12345678901234567890123}"#, "400 body-malformed"),
             (&["application/json"], r#"{"other":7}"#, "400 unknown-field /other"),
-            (&["application/json"], r#"{"inner":[{"a":1},{"a":1,"b/c":2}]}"#, "400 unknown-field /inner/1/b~1c"),
+            (
+                &["application/json"],
+                r#"{"inner":[{"a":1},{"a":1,"b/c":2}]}"#,
+                "400 unknown-field /inner/1/b~1c",
+            ),
             (&["application/json"], r#"{"inner":[{"a":"x"}]}"#, "400 body-invalid /inner/0/a"),
             (&["application/json"], r#"[]"#, "400 body-invalid"),
             (&["application/json"], &long, "413 body-too-large"),

@@ -24,7 +24,9 @@ impl Binding {
         let mut filters: Vec<_> = filters.iter().collect();
         filters.sort();
         let mut hash = Sha256::new();
-        for part in [path].into_iter().chain(filters.into_iter().flat_map(|(name, value)| [name.as_str(), value])) {
+        for part in
+            [path].into_iter().chain(filters.into_iter().flat_map(|(name, value)| [name.as_str(), value]))
+        {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -41,7 +43,8 @@ impl Binding {
     /// The key of a cursor of this list.
     pub(crate) fn key(self, cursor: &str) -> Result<String, Failure> {
         let invalid = || {
-            let failure = Failure::bad_request("cursor-invalid", "the cursor is none of this list with these filters");
+            let failure =
+                Failure::bad_request("cursor-invalid", "the cursor is none of this list with these filters");
             failure.with_help("begin at the first page, without `after`")
         };
         if cursor.len() > CURSOR_BYTES_MAX {
@@ -82,7 +85,8 @@ mod tests {
         let mut changed = cursor.clone().into_bytes();
         changed[5] ^= 1;
         let long = "A".repeat(1 << 20);
-        for wrong in ["", "x", "118", "' OR 1=1 --", &String::from_utf8_lossy(&changed), &cursor[1..], &long] {
+        for wrong in ["", "x", "118", "' OR 1=1 --", &String::from_utf8_lossy(&changed), &cursor[1..], &long]
+        {
             assert_eq!(list.key(wrong).unwrap_err().code(), "cursor-invalid", "{wrong:.40}");
         }
     }

@@ -104,9 +104,9 @@ impl Describing {
 
     pub(crate) fn problem(&mut self, status: u16, text: &str) {
         let schema = self.schema::<Problem>();
-        self.answers.entry(status).or_insert_with(|| {
-            json!({ "description": text, "content": { MEDIA_TYPE: { "schema": schema } } })
-        });
+        self.answers.entry(status).or_insert_with(
+            || json!({ "description": text, "content": { MEDIA_TYPE: { "schema": schema } } }),
+        );
     }
 
     /// A note for programs: the right that the route needs, and of what.

@@ -51,7 +51,10 @@ impl Download {
     }
 
     /// What a stream gives.
-    pub(crate) fn streamed(name: &str, pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
+    pub(crate) fn streamed(
+        name: &str,
+        pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Self {
         Self { name: name.to_owned(), size: None, body: Body::from_stream(pieces) }
     }
 }
@@ -81,7 +84,8 @@ impl Answer for Download {
 
     fn describe(operation: &mut Describing) {
         let bytes = json!({ "type": "string", "format": "binary" });
-        let mut kinds: Vec<_> = TYPES.iter().map(|(_, kind)| kind.split(';').next().unwrap_or(kind)).collect();
+        let mut kinds: Vec<_> =
+            TYPES.iter().map(|(_, kind)| kind.split(';').next().unwrap_or(kind)).collect();
         kinds.push("application/octet-stream");
         kinds.dedup();
         let content: Vec<_> = kinds.into_iter().map(|kind| (kind, bytes.clone())).collect();
@@ -134,8 +138,14 @@ mod tests {
             ("a b.csv", "attachment; filename=\"a b.csv\""),
             ("../../etc/passwd", "attachment; filename=\"passwd\""),
             ("c:\\windows\\x.exe", "attachment; filename=\"x.exe\""),
-            ("a\"; filename=\"b.html", "attachment; filename=\"a__ filename__b.html\"; filename*=UTF-8''a%22%3B%20filename%3D%22b.html"),
-            ("a\r\nSet-Cookie: x=y", "attachment; filename=\"aSet-Cookie_ x_y\"; filename*=UTF-8''aSet-Cookie%3A%20x%3Dy"),
+            (
+                "a\"; filename=\"b.html",
+                "attachment; filename=\"a__ filename__b.html\"; filename*=UTF-8''a%22%3B%20filename%3D%22b.html",
+            ),
+            (
+                "a\r\nSet-Cookie: x=y",
+                "attachment; filename=\"aSet-Cookie_ x_y\"; filename*=UTF-8''aSet-Cookie%3A%20x%3Dy",
+            ),
             ("ün.csv", "attachment; filename=\"_n.csv\"; filename*=UTF-8''%C3%BCn.csv"),
             ("a\u{202e}vsc.exe", "attachment; filename=\"avsc.exe\""),
             ("", "attachment; filename=\"download\""),

@@ -90,7 +90,11 @@ impl Failure {
     /// There is no such thing for whoever asks. Every hidden thing has the same answer as one that does not exist, so
     /// the text names nothing but the kind of thing.
     pub(crate) fn not_found(kind: &str) -> Self {
-        Self::new(ErrorKind::NotFound, "not-found", format!("there is no such {kind}, or none that you may see"))
+        Self::new(
+            ErrorKind::NotFound,
+            "not-found",
+            format!("there is no such {kind}, or none that you may see"),
+        )
     }
 
     /// There is no route at that address.
@@ -100,7 +104,11 @@ impl Failure {
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(ProblemKind::MethodNotAllowed, "method-not-allowed", "this address does not know that method")
+        Self::new(
+            ProblemKind::MethodNotAllowed,
+            "method-not-allowed",
+            "this address does not know that method",
+        )
     }
 
     /// Too much at a time.
@@ -180,10 +188,14 @@ impl Failure {
         match kind {
             ErrorKind::Unexpected => return Self::unexpected(error.to_string()),
             ErrorKind::StoreUnavailable => {
-                return Self::new(kind, "store-unavailable", "the store does not answer, or its data cannot be used now")
-                    .with_help("try again; the server's log says more under the id of this request")
-                    .with_header(RETRY_AFTER, HeaderValue::from_static("5"))
-                    .with_cause(format!("{code}: {error}"));
+                return Self::new(
+                    kind,
+                    "store-unavailable",
+                    "the store does not answer, or its data cannot be used now",
+                )
+                .with_help("try again; the server's log says more under the id of this request")
+                .with_header(RETRY_AFTER, HeaderValue::from_static("5"))
+                .with_cause(format!("{code}: {error}"));
             }
             _ => {}
         }

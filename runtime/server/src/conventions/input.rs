@@ -219,7 +219,8 @@ impl Input for IdempotencyKey {
     }
 
     fn describe(operation: &mut Describing) {
-        let text = "Your own name for the request. The same name and request get the same execution for 24 hours.";
+        let text =
+            "Your own name for the request. The same name and request get the same execution for 24 hours.";
         let schema = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
         operation.parameter("header", "Idempotency-Key", false, schema, text);
     }
@@ -260,7 +261,9 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Asking::new("/", crate::testing::tools().await, request.body(AxumBody::empty()).unwrap()).await.unwrap()
+        Asking::new("/", crate::testing::tools().await, request.body(AxumBody::empty()).unwrap())
+            .await
+            .unwrap()
     }
 
     #[tokio::test]
@@ -286,7 +289,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_wish_to_wait_is_bounded() {
-        let rows = [("wait=5", Some(5)), ("respond-async, wait=10", Some(10)), ("wait=86400", Some(60)), ("wait=-1", None)];
+        let rows = [
+            ("wait=5", Some(5)),
+            ("respond-async, wait=10", Some(10)),
+            ("wait=86400", Some(60)),
+            ("wait=-1", None),
+        ];
         for (text, expected) in rows {
             let Wait(wait) = Wait::read(&mut asking(&[("prefer", text)]).await).await.unwrap();
             assert_eq!(wait.map(|wait| wait.as_secs()), expected, "{text}");

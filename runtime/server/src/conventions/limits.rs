@@ -40,7 +40,8 @@ impl Default for ApiLimits {
     }
 }
 
-type Limiter = RateLimiter<String, HashMapStateStore<String>, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
+type Limiter =
+    RateLimiter<String, HashMapStateStore<String>, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
 
 /// Counts what is asked for.
 pub(crate) struct Limiters {

@@ -103,7 +103,8 @@ pub(crate) struct Page<T> {
     pub(crate) next: Option<String>,
 }
 
-type Source<T> = Arc<dyn Fn(Option<String>, u32) -> BoxFuture<'static, Result<Page<T>, Failure>> + Send + Sync>;
+type Source<T> =
+    Arc<dyn Fn(Option<String>, u32) -> BoxFuture<'static, Result<Page<T>, Failure>> + Send + Sync>;
 
 /// A list, of which the pages are read as they are needed.
 pub(crate) struct List<T> {
@@ -164,7 +165,8 @@ impl<T: Serialize + ToSchema + Send + Sync + 'static> Answer for List<T> {
                 let page = source(asked.after.clone(), asked.limit).await?;
                 let next = page.next.map(|key| asked.binding.cursor(&key));
                 let shown = Shown { items: &page.rows, next: next.as_deref() };
-                let text = serde_json::to_string(&shown).map_err(|error| Failure::unexpected(error.to_string()))?;
+                let text =
+                    serde_json::to_string(&shown).map_err(|error| Failure::unexpected(error.to_string()))?;
                 let mut response = text.into_response();
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 if let Some(link) = next.and_then(|next| asked.link(&next)) {
@@ -185,11 +187,11 @@ impl<T: Serialize + ToSchema + Send + Sync + 'static> Answer for List<T> {
             "properties": { "items": items, "next": next },
         });
         let text = json!({ "type": "string" });
-        operation.answer(200, "A page, or all rows in a stream.", &[
-            ("application/json", page),
-            ("text/csv", text.clone()),
-            ("application/jsonl", text),
-        ]);
+        operation.answer(
+            200,
+            "A page, or all rows in a stream.",
+            &[("application/json", page), ("text/csv", text.clone()), ("application/jsonl", text)],
+        );
         operation.answer_header(200, "Link", "The next page, as `rel=\"next\"`.");
     }
 }
@@ -211,7 +213,11 @@ trait Lines<T>: Send + 'static {
 
 /// Sends all rows, a page in memory at a time. A page that cannot be read breaks the answer off, so that nobody takes it
 /// for the whole.
-fn streamed<T: Send + Sync + 'static>(kind: &'static str, source: Source<T>, lines: impl Lines<T>) -> Response {
+fn streamed<T: Send + Sync + 'static>(
+    kind: &'static str,
+    source: Source<T>,
+    lines: impl Lines<T>,
+) -> Response {
     enum At {
         Beginning,
         After(Option<String>),
@@ -260,11 +266,15 @@ impl Csv {
     fn of<T: ToSchema>() -> Self {
         let mut known = BTreeSet::new();
         let fields = Describing::fields::<T>().into_iter().map(|(name, ..)| name);
-        let columns = fields.chain(["damaged".to_owned()]).filter(|name| known.insert(name.clone())).collect();
+        let columns =
+            fields.chain(["damaged".to_owned()]).filter(|name| known.insert(name.clone())).collect();
         Self { columns }
     }
 
-    fn record<'a>(writer: &mut csv::Writer<Vec<u8>>, cells: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    fn record<'a>(
+        writer: &mut csv::Writer<Vec<u8>>,
+        cells: impl Iterator<Item = &'a str>,
+    ) -> Result<(), String> {
         writer.write_record(cells).map_err(|error| error.to_string())
     }
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -102,10 +103,18 @@ fn refused(origins: &Origins, client: &Client, request: &Request) -> Option<Fail
         return Some(Failure::with_status(status, "Sent to the wrong server", "host-unknown", detail));
     }
     if has_credentials(request.uri().path(), request.uri().query().unwrap_or_default()) {
-        let failure = Failure::bad_request("token-in-url", "credentials do not belong in an address, which is logged and kept");
-        return Some(failure.with_help("send it as `Authorization: Bearer …`, and revoke the one that was in the address"));
+        let failure = Failure::bad_request(
+            "token-in-url",
+            "credentials do not belong in an address, which is logged and kept",
+        );
+        return Some(
+            failure.with_help(
+                "send it as `Authorization: Bearer …`, and revoke the one that was in the address",
+            ),
+        );
     }
-    (request.uri().path().len() > 4096).then(|| Failure::new(ErrorKind::BadRequest, "no-route", "the address is too long"))
+    (request.uri().path().len() > 4096)
+        .then(|| Failure::new(ErrorKind::BadRequest, "no-route", "the address is too long"))
 }
 
 /// Whether an address has something that looks like credentials.
@@ -156,9 +165,11 @@ mod tests {
 
     #[test]
     fn only_a_plain_id_of_a_client_is_taken() {
-        let rows = [("abc-1.2_3", true), ("", false), ("a b", false), ("a\"b", false), (&"x".repeat(65), false)];
+        let rows =
+            [("abc-1.2_3", true), ("", false), ("a b", false), ("a\"b", false), (&"x".repeat(65), false)];
         for (id, is_taken) in rows {
-            let request = Request::builder().header("x-request-id", id).body(axum::body::Body::empty()).unwrap();
+            let request =
+                Request::builder().header("x-request-id", id).body(axum::body::Body::empty()).unwrap();
             assert_eq!(request_id(&request) == id, is_taken, "{id}");
         }
     }

@@ -52,7 +52,12 @@ impl SignInAttempt {
         let mut secret = || parts.next().filter(|text| is_random(text)).map(str::to_owned);
         let (state, nonce, verifier) = (secret()?, secret()?, secret()?);
         let is_fresh = (0..=ATTEMPT_MS_MAX).contains(&now.0.checked_sub(began_at.0)?);
-        (parts.next().is_none() && is_fresh).then(|| Self { state, nonce, verifier: verifier.into(), began_at })
+        (parts.next().is_none() && is_fresh).then(|| Self {
+            state,
+            nonce,
+            verifier: verifier.into(),
+            began_at,
+        })
     }
 
     /// Whether the provider's answer is to this attempt.
@@ -88,7 +93,8 @@ mod tests {
         let cookie = attempt.to_cookie();
         let later = |ms| SignInAttempt::of_cookie(cookie.expose_secret(), Timestamp(NOW.0 + ms));
         for (ms, is_there) in [(0, true), (ATTEMPT_MS_MAX, true), (ATTEMPT_MS_MAX + 1, false), (-1, false)] {
-            let same = later(ms).map(|again| (again.state, again.nonce, again.verifier.expose_secret().to_owned()));
+            let same =
+                later(ms).map(|again| (again.state, again.nonce, again.verifier.expose_secret().to_owned()));
             let expected =
                 (attempt.state.clone(), attempt.nonce.clone(), attempt.verifier.expose_secret().to_owned());
             assert_eq!(same, is_there.then_some(expected), "{ms}");

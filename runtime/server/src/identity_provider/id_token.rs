@@ -160,7 +160,9 @@ impl KeyKind {
             Self::Rsa { n, e } => {
                 RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, text, signature)
             }
-            Self::P256(point) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(text, signature),
+            Self::P256(point) => {
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(text, signature)
+            }
             Self::Ed25519(point) => UnparsedPublicKey::new(&ED25519, point).verify(text, signature),
         };
         verified.is_ok()
@@ -245,7 +247,8 @@ fn decoded(part: &str) -> Result<Vec<u8>, BadToken> {
 mod tests {
     use ring::rand::SystemRandom;
     use ring::signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+        RsaKeyPair,
     };
     use serde_json::json;
 
@@ -298,7 +301,9 @@ mod tests {
                 Some("ES256") => self.p256.sign(&self.random, signed.as_bytes()).unwrap().as_ref().to_vec(),
                 Some("RS256") => {
                     let mut signature = vec![0; self.rsa.public().modulus_len()];
-                    self.rsa.sign(&RSA_PKCS1_SHA256, &self.random, signed.as_bytes(), &mut signature).unwrap();
+                    self.rsa
+                        .sign(&RSA_PKCS1_SHA256, &self.random, signed.as_bytes(), &mut signature)
+                        .unwrap();
                     signature
                 }
                 _ => Vec::new(),
@@ -321,12 +326,16 @@ mod tests {
     #[test]
     fn each_kind_of_signature_proves_an_identity() {
         let provider = Provider::new();
-        for (alg, kid) in [("EdDSA", json!("ed")), ("ES256", json!("ec")), ("RS256", json!("rsa")), ("RS256", json!(null))]
+        for (alg, kid) in
+            [("EdDSA", json!("ed")), ("ES256", json!("ec")), ("RS256", json!("rsa")), ("RS256", json!(null))]
         {
             let token = provider.sign(json!({ "alg": alg, "kid": kid }), &claims());
             let proven = provider.proven(&token).unwrap();
             assert_eq!((proven.issuer.as_str(), proven.subject.as_str()), (ISSUER, "248289"), "{alg}");
-            assert_eq!((proven.user.as_deref(), proven.groups), (Some("julia"), vec!["catalogue".to_owned()]));
+            assert_eq!(
+                (proven.user.as_deref(), proven.groups),
+                (Some("julia"), vec!["catalogue".to_owned()])
+            );
         }
     }
 
@@ -350,9 +359,18 @@ mod tests {
         let rows = [
             (format!("{head}.{as_other}.{signature}"), BadToken::Signature),
             (format!("{}.{body}.", text(&json!({ "alg": "none" }))), BadToken::Algorithm),
-            (format!("{}.{body}.{signature}", text(&json!({ "alg": "HS256", "kid": "oct" }))), BadToken::Algorithm),
-            (format!("{}.{body}.{signature}", text(&json!({ "alg": "RS256", "kid": "ed" }))), BadToken::UnknownKey),
-            (format!("{}.{body}.{signature}", text(&json!({ "alg": "RS256", "kid": "enc" }))), BadToken::UnknownKey),
+            (
+                format!("{}.{body}.{signature}", text(&json!({ "alg": "HS256", "kid": "oct" }))),
+                BadToken::Algorithm,
+            ),
+            (
+                format!("{}.{body}.{signature}", text(&json!({ "alg": "RS256", "kid": "ed" }))),
+                BadToken::UnknownKey,
+            ),
+            (
+                format!("{}.{body}.{signature}", text(&json!({ "alg": "RS256", "kid": "enc" }))),
+                BadToken::UnknownKey,
+            ),
             (other.sign(json!({ "alg": "EdDSA", "kid": "ed" }), &claims()), BadToken::Signature),
             (other.sign(json!({ "alg": "ES256", "kid": "ec" }), &claims()), BadToken::Signature),
             (format!("{body}.{signature}"), BadToken::Malformed("its head")),

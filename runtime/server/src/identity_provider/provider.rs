@@ -49,18 +49,26 @@ struct Known {
     asked_at: Instant,
 }
 
-/// The parts of the provider's description that a sign-in needs (OpenID Connect Discovery, section 3).
-#[derive(Debug, Clone, Deserialize)]
+/// The addresses of the provider that a sign-in needs.
+#[derive(Debug, Clone)]
 struct Metadata {
+    authorization: Url,
+    token: Url,
+    keys: Url,
+}
+
+/// The parts of the provider's description that a sign-in needs (OpenID Connect Discovery, section 3).
+#[derive(Deserialize)]
+struct Description {
     issuer: String,
-    authorization_endpoint: Url,
-    token_endpoint: Url,
-    jwks_uri: Url,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
 }
 
 #[derive(Deserialize)]
 struct Tokens {
-    id_token: Option<SecretString>,
+    id_token: Option<String>,
 }
 
 /// Why a sign-in at a provider does not succeed.
@@ -149,7 +157,7 @@ impl IdentityProvider {
     /// Begins an attempt, and returns it with the address to which the browser goes.
     pub async fn begin(&self, now: Timestamp) -> Result<(SignInAttempt, Url), IdentityProviderError> {
         let attempt = SignInAttempt::begin(now);
-        let mut address = self.metadata().await?.authorization_endpoint;
+        let mut address = self.metadata().await?.authorization;
         address
             .query_pairs_mut()
             .append_pair("response_type", "code")
@@ -205,7 +213,7 @@ impl IdentityProvider {
             .append_pair("client_id", &settings.client_id)
             .append_pair("code_verifier", attempt.verifier.expose_secret())
             .finish();
-        let mut request = http.post(self.metadata().await?.token_endpoint);
+        let mut request = http.post(self.metadata().await?.token);
         request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         if let Some(secret) = &settings.client_secret {
             let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
@@ -213,7 +221,7 @@ impl IdentityProvider {
             request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)));
         }
         let Tokens { id_token } = self.answer(request).await?;
-        id_token.ok_or_else(|| self.not_believed("it has no `id_token`".to_owned()))
+        id_token.map(SecretString::from).ok_or_else(|| self.not_believed("it has no `id_token`".to_owned()))
     }
 
     async fn metadata(&self) -> Result<Metadata, IdentityProviderError> {
@@ -232,16 +240,20 @@ impl IdentityProvider {
     /// Asks the provider about itself (OpenID Connect Discovery, section 4).
     async fn ask(&self) -> Result<Known, IdentityProviderError> {
         let address = format!("{}/.well-known/openid-configuration", self.settings.issuer());
-        let metadata: Metadata = self.answer(self.http.get(address)).await?;
-        if metadata.issuer.trim_end_matches('/') != self.settings.issuer() {
-            return Err(self.not_believed(format!("it calls itself `{}`", metadata.issuer)));
+        let told: Description = self.answer(self.http.get(address)).await?;
+        if told.issuer.trim_end_matches('/') != self.settings.issuer() {
+            return Err(self.not_believed(format!("it calls itself `{}`", told.issuer)));
         }
-        for address in [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri] {
-            if !is_private(address) {
-                return Err(self.not_believed(format!("its address `{address}` is not `https`")));
-            }
-        }
-        let keys = self.read(self.http.get(metadata.jwks_uri.clone())).await?;
+        let address = |text: &str| match text.parse::<Url>() {
+            Ok(address) if is_private(&address) => Ok(address),
+            _ => Err(self.not_believed(format!("its address `{text}` is not `https`"))),
+        };
+        let metadata = Metadata {
+            authorization: address(&told.authorization_endpoint)?,
+            token: address(&told.token_endpoint)?,
+            keys: address(&told.jwks_uri)?,
+        };
+        let keys = self.read(self.http.get(metadata.keys.clone())).await?;
         let keys = Keys::read(&keys).map_err(|error| self.not_believed(format!("its keys: {error}")))?;
         Ok(Known { metadata, keys, asked_at: Instant::now() })
     }
@@ -250,7 +262,11 @@ impl IdentityProvider {
         let bytes = self.read(request).await?;
         // The answer may contain tokens, so no error quotes it.
         serde_json::from_slice(&bytes).map_err(|error| {
-            self.not_believed(format!("it is no such JSON (line {}, column {})", error.line(), error.column()))
+            self.not_believed(format!(
+                "it is no such JSON (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
         })
     }
 
@@ -288,10 +304,11 @@ impl IdentityProvider {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use axum::Router;
-    use axum::extract::{Form, State};
+    use axum::extract::State;
     use axum::http::HeaderMap;
     use axum::response::{IntoResponse as _, Redirect, Response};
     use axum::routing::{get, post};
@@ -304,6 +321,7 @@ mod tests {
 
     use super::super::settings::settings;
     use super::*;
+    use crate::{Listener, Server};
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -349,11 +367,12 @@ mod tests {
         };
         match scene.manner {
             Manner::Endless => {
-                let pieces = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 1 << 16]));
+                let pieces =
+                    futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 1 << 16]));
                 axum::body::Body::from_stream(pieces).into_response()
             }
             Manner::Page => "<html></html>".into_response(),
-            Manner::Fails => axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            Manner::Fails => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
             _ => axum::Json(json!({
                 "issuer": name, "authorization_endpoint": format!("{issuer}/authorize"),
                 "token_endpoint": token, "jwks_uri": format!("{issuer}/keys"),
@@ -372,11 +391,12 @@ mod tests {
     async fn token(
         State(scene): State<Arc<Scene>>,
         headers: HeaderMap,
-        Form(form): Form<std::collections::HashMap<String, String>>,
+        form: String,
     ) -> Response {
+        let form: HashMap<String, String> = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
         match scene.manner {
             Manner::Redirects => return Redirect::temporary("http://127.0.0.1:1/token").into_response(),
-            Manner::Refuses => return axum::http::StatusCode::BAD_REQUEST.into_response(),
+            Manner::Refuses => return StatusCode::BAD_REQUEST.into_response(),
             _ => {}
         }
         let password = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -384,7 +404,7 @@ mod tests {
         let hash = ring::digest::digest(&ring::digest::SHA256, form["code_verifier"].as_bytes());
         let is_proof = URL_SAFE_NO_PAD.encode(hash) == *scene.challenge.lock().unwrap();
         if password != expected || form["code"] != "code" || !is_proof {
-            return axum::http::StatusCode::UNAUTHORIZED.into_response();
+            return StatusCode::UNAUTHORIZED.into_response();
         }
         let claims = json!({
             "iss": scene.issuer, "sub": "1", "aud": "stepbox", "iat": 1_700_000_000, "exp": 1_700_000_300,
@@ -393,12 +413,13 @@ mod tests {
         let text = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", text(&json!({ "alg": "EdDSA", "kid": "new" })), text(&claims));
         let signature = URL_SAFE_NO_PAD.encode(scene.key.sign(signed.as_bytes()).as_ref());
-        axum::Json(json!({ "access_token": "a", "id_token": format!("{signed}.{signature}") })).into_response()
+        axum::Json(json!({ "access_token": "a", "id_token": format!("{signed}.{signature}") }))
+            .into_response()
     }
 
-    async fn scene(manner: Manner) -> (Arc<Scene>, IdentityProvider) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let issuer = format!("http://{}", listener.local_addr().unwrap());
+    async fn scene(manner: Manner) -> (Arc<Scene>, IdentityProvider, Server) {
+        let listener = Listener::open("127.0.0.1:0").await.unwrap();
+        let issuer = format!("http://{}", listener.address());
         let random = SystemRandom::new();
         let key = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
         let key = Ed25519KeyPair::from_pkcs8(key.as_ref()).unwrap();
@@ -415,9 +436,9 @@ mod tests {
             .route("/keys", get(keys))
             .route("/token", post(token))
             .with_state(scene.clone());
-        tokio::spawn(async move { axum::serve(listener, pages).await });
+        let server = listener.serve(pages);
         let provider = IdentityProvider::new(settings(&issuer), trusting(RootCertStore::empty())).unwrap();
-        (scene, provider)
+        (scene, provider, server)
     }
 
     /// Goes through a sign-in, with the state that the provider sends back.
@@ -428,8 +449,11 @@ mod tests {
         code: &str,
     ) -> Result<ProvenIdentity, IdentityProviderError> {
         let (attempt, address) = provider.begin(NOW).await?;
-        let query: std::collections::HashMap<_, _> = address.query_pairs().into_owned().collect();
-        assert_eq!((query["response_type"].as_str(), query["code_challenge_method"].as_str()), ("code", "S256"));
+        let query: HashMap<_, _> = address.query_pairs().into_owned().collect();
+        assert_eq!(
+            (query["response_type"].as_str(), query["code_challenge_method"].as_str()),
+            ("code", "S256")
+        );
         assert!(address.as_str().starts_with(&format!("{}/authorize?", scene.issuer)), "{address}");
         scene.nonce.lock().unwrap().clone_from(&query["nonce"]);
         scene.challenge.lock().unwrap().clone_from(&query["code_challenge"]);
@@ -440,17 +464,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_user_signs_in_also_after_the_providers_keys_changed() {
-        let (good, provider) = scene(Manner::Good).await;
+        let (good, provider, _server) = scene(Manner::Good).await;
         for _ in 0..2 {
             let proven = sign_in(&good, &provider, None, "code").await.unwrap();
             assert_eq!((proven.issuer, proven.subject), (good.issuer.clone(), "1".to_owned()));
         }
         assert_eq!(good.asked.load(Ordering::SeqCst), 1, "the provider is asked about itself once");
 
-        let (new, mut provider) = scene(Manner::NewKey).await;
+        let (new, mut provider, _server) = scene(Manner::NewKey).await;
         provider.known(KNOWN).await.unwrap();
         let early = sign_in(&new, &provider, None, "code").await.unwrap_err();
-        assert_eq!(early.code(), "identity-provider-answer", "its keys were asked for less than a minute ago");
+        assert_eq!(
+            early.code(),
+            "identity-provider-answer",
+            "its keys were asked for less than a minute ago"
+        );
         let known = provider.known.get_mut().take().unwrap();
         let asked_at = Instant::now().checked_sub(KNOWN_MIN).unwrap();
         let Known { metadata, keys, .. } = Arc::into_inner(known).unwrap();
@@ -460,7 +488,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_to_another_attempt_is_refused() {
-        let (good, provider) = scene(Manner::Good).await;
+        let (good, provider, _server) = scene(Manner::Good).await;
         let long = "x".repeat(CODE_BYTES_MAX + 1);
         let rows = [
             (Some("state"), "code", "sign-in-expired"),
@@ -488,7 +516,7 @@ mod tests {
             (Manner::Refuses, "sign-in-refused"),
         ];
         for (manner, expected) in rows {
-            let (scene, provider) = scene(manner).await;
+            let (scene, provider, _server) = scene(manner).await;
             let error = sign_in(&scene, &provider, None, "code").await.unwrap_err();
             assert_eq!(error.code(), expected, "{manner:?}: {error}");
             assert!(!error.to_string().contains("<html>"), "{error}");

@@ -155,7 +155,8 @@ mod tests {
         let redirect = "http://jobs.example.com/callback".parse().unwrap();
         let open = IdentityProviderSettings { redirect, ..settings("https://id.example.com") };
         assert!(matches!(open.check(), Err(InvalidSettings::NotEncrypted { what: "redirect", .. })));
-        let nobody = IdentityProviderSettings { client_id: String::new(), ..settings("https://id.example.com") };
+        let nobody =
+            IdentityProviderSettings { client_id: String::new(), ..settings("https://id.example.com") };
         assert_eq!(nobody.check(), Err(InvalidSettings::NoClientId));
     }
 
@@ -173,7 +174,11 @@ mod tests {
             let groups: Vec<_> = groups.iter().map(|&group| group.to_owned()).collect();
             let roles = settings.roles_of(&groups).into_iter();
             let roles: Vec<_> = roles.map(|(tenant, role)| format!("{tenant}={}", role.as_str())).collect();
-            assert_eq!((roles.join(" ").as_str(), settings.operates(&groups)), (expected, operates), "{groups:?}");
+            assert_eq!(
+                (roles.join(" ").as_str(), settings.operates(&groups)),
+                (expected, operates),
+                "{groups:?}"
+            );
         }
     }
 }

@@ -189,7 +189,9 @@ async fn connected(
         match acceptor {
             None => serve(stream, peer, place, routes, closes).await,
             Some(acceptor) => {
-                let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream)).await else { return };
+                let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream)).await else {
+                    return;
+                };
                 serve(stream, peer, place, routes, closes).await;
             }
         }
@@ -207,7 +209,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     routes: Router,
     mut closes: watch::Receiver<bool>,
 ) {
-    let service = service_fn(move |request: Request<Incoming>| answer(routes.clone(), peer, place.clone(), request));
+    let service =
+        service_fn(move |request: Request<Incoming>| answer(routes.clone(), peer, place.clone(), request));
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()

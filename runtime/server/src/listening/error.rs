@@ -65,7 +65,9 @@ impl ServerError {
             Self::PublicWithoutTls { .. } => {
                 "listen at a loopback address, name a certificate and its key, or name the network of the proxy that encrypts"
             }
-            Self::Certificate { .. } => "name the PEM files of a certificate with its chain, and of its private key",
+            Self::Certificate { .. } => {
+                "name the PEM files of a certificate with its chain, and of its private key"
+            }
         }
     }
 }

@@ -67,7 +67,8 @@ impl Places {
     pub(crate) fn take(&self, address: IpAddr) -> Option<Place> {
         let mut taken = self.taken();
         let of_it = |connection: &Connection| connection.address == address && connection.over.is_some();
-        if taken.connections.values().filter(|connection| of_it(connection)).count() >= self.0.max.of_an_address
+        if taken.connections.values().filter(|connection| of_it(connection)).count()
+            >= self.0.max.of_an_address
             && !taken.make_room(of_it)
         {
             return None;
@@ -96,9 +97,10 @@ impl Places {
 impl Taken {
     /// Asks the connection to end that has waited longest for a request. Returns whether there is one.
     fn make_room(&mut self, among: impl Fn(&Connection) -> bool) -> bool {
-        let idle = self.connections.values_mut().filter(|connection| {
-            connection.over.is_some() && connection.answering == 0 && among(connection)
-        });
+        let idle = self
+            .connections
+            .values_mut()
+            .filter(|connection| connection.over.is_some() && connection.answering == 0 && among(connection));
         let Some(longest) = idle.min_by_key(|connection| connection.idle_since) else { return false };
         if longest.idle_since.elapsed() < GRACE {
             return false;

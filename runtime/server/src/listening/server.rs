@@ -145,8 +145,8 @@ mod tests {
 
     use std::time::Instant;
 
-    use super::*;
     use super::super::connection_slots::CONNECTIONS_MAX;
+    use super::*;
 
     async fn hello() -> Server {
         let pages = Router::new().route("/hello", get(|| async { "hello" }));

@@ -87,9 +87,11 @@ fn certified(files: &TlsFiles) -> Result<Arc<CertifiedKey>, ServerError> {
     if chain.is_empty() {
         return Err(unreadable(&files.certificate, "there is no certificate in it".to_owned()));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unreadable(&files.key, error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| unreadable(&files.key, error.to_string()))?;
     let provider = crypto::ring::default_provider();
-    let key = CertifiedKey::from_der(chain, key, &provider).map_err(|error| unusable(files, error.to_string()))?;
+    let key =
+        CertifiedKey::from_der(chain, key, &provider).map_err(|error| unusable(files, error.to_string()))?;
     Ok(Arc::new(key))
 }
 

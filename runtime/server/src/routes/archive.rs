@@ -24,7 +24,11 @@ use crate::conventions::failure::Failure;
 use crate::table::Table;
 
 pub(super) fn routes(table: Table) -> Table {
-    table.get("/tenants/{tenant}/executions/{execution}/archive", "Everything of an execution, as a zip.", whole)
+    table.get(
+        "/tenants/{tenant}/executions/{execution}/archive",
+        "Everything of an execution, as a zip.",
+        whole,
+    )
 }
 
 /// How many pieces wait for a slow client.
@@ -69,7 +73,8 @@ async fn entries(tenant: &Tenant, execution: &JobExecution) -> Result<Vec<Entry>
     for (step, path) in tenant.rejected_items(id).await? {
         let unreadable = |error: io::Error| Failure::unexpected(format!("`{}`: {error}", path.display()));
         let end = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-        entries.push(Entry::File { name: name_of(&step, &end), file: open_regular(&path).map_err(unreadable)? });
+        entries
+            .push(Entry::File { name: name_of(&step, &end), file: open_regular(&path).map_err(unreadable)? });
     }
     for (number, output) in tenant.outputs(id).await?.iter().enumerate() {
         // One that somebody has moved or replaced is left out, and the others are still of use.

@@ -18,9 +18,11 @@ use crate::conventions::list::{List, Listed, Page};
 use crate::table::Table;
 
 pub(super) fn routes(table: Table) -> Table {
-    table
-        .get("/tenants/{tenant}/audit", "The audit trail of a tenant, newest first.", list)
-        .post("/tenants/{tenant}/audit/purge", "Delete old events of the audit trail.", purge)
+    table.get("/tenants/{tenant}/audit", "The audit trail of a tenant, newest first.", list).post(
+        "/tenants/{tenant}/audit/purge",
+        "Delete old events of the audit trail.",
+        purge,
+    )
 }
 
 /// Which events are listed.
@@ -39,7 +41,8 @@ pub(super) struct Filter {
 
 impl Filter {
     pub(super) fn read(self) -> Result<AuditFilter, Failure> {
-        let wrong = |what: String| Failure::bad_request("query-invalid", format!("the query is wrong: {what}"));
+        let wrong =
+            |what: String| Failure::bad_request("query-invalid", format!("the query is wrong: {what}"));
         let since = self.since.map(|text| text.parse::<jiff::Timestamp>()).transpose();
         let since = since.map_err(|_| wrong("`since` is no moment of RFC 3339".to_owned()))?;
         let action = self.action.map(|text| text.parse()).transpose();
@@ -70,7 +73,8 @@ async fn some(
     let before = after.and_then(|key| key.parse().ok()).map(AuditEventId).or(filter.before);
     let found = tenant.audit(&AuditFilter { before, limit: limit + 1, ..filter }).await?;
     let whole = found.items.iter().map(|event| (event.id.0, Row::Whole(AuditEvent::of(event))));
-    let damaged = found.damaged.iter().filter_map(|row| Some((row.number?, Row::Damaged(DamagedRow::of(row)))));
+    let damaged =
+        found.damaged.iter().filter_map(|row| Some((row.number?, Row::Damaged(DamagedRow::of(row)))));
     Ok(newest_first(whole.chain(damaged).collect(), limit))
 }
 

@@ -39,7 +39,10 @@ async fn all(
             found.iter().filter(|row| is_seen(&row.instance)).map(|row| row.id.0).collect()
         }
         _ => {
-            let failure = Failure::bad_request("body-invalid", "the body is not what is expected: name `ids` or a `filter`");
+            let failure = Failure::bad_request(
+                "body-invalid",
+                "the body is not what is expected: name `ids` or a `filter`",
+            );
             return Err(failure.with_part("/ids".to_owned(), "either `ids` or `filter`"));
         }
     };
@@ -48,7 +51,8 @@ async fn all(
     }
     if ids.len() as u64 != expected_count {
         let detail = format!("{} executions would be meant, and not {expected_count}", ids.len());
-        let failure = Failure::new(ProblemKind::Domain(stepbox::ErrorKind::Conflict), "count-differs", detail);
+        let failure =
+            Failure::new(ProblemKind::Domain(stepbox::ErrorKind::Conflict), "count-differs", detail);
         return Err(failure.with_help("look at the list again"));
     }
     let mut outcomes = Vec::new();

@@ -17,8 +17,16 @@ use crate::table::Table;
 pub(super) fn routes(table: Table) -> Table {
     table
         .get("/tenants/{tenant}/connectors", "The connectors.", list)
-        .post("/tenants/{tenant}/connectors", "Install a connector from a tar or a zip of its folder.", install)
-        .get("/tenants/{tenant}/connectors/{code}", "A connector, its jobs, and what their steps ask for.", show)
+        .post(
+            "/tenants/{tenant}/connectors",
+            "Install a connector from a tar or a zip of its folder.",
+            install,
+        )
+        .get(
+            "/tenants/{tenant}/connectors/{code}",
+            "A connector, its jobs, and what their steps ask for.",
+            show,
+        )
         .delete("/tenants/{tenant}/connectors/{code}", "Remove a connector that no instance needs.", remove)
 }
 

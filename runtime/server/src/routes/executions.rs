@@ -8,9 +8,7 @@ use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
 use stepbox::{Purge, Tenant, open_regular};
-use stepbox_api::execution::{
-    Execution, LogLine, NotRemoved, Purged, RejectedItems, Warning,
-};
+use stepbox_api::execution::{Execution, LogLine, NotRemoved, Purged, RejectedItems, Warning};
 use stepbox_api::list::{DamagedRow, Row};
 use stepbox_api::request::PurgeExecutions;
 use tokio::fs::File;
@@ -29,11 +27,23 @@ pub(super) fn routes(table: Table) -> Table {
         .get("/tenants/{tenant}/executions", "The executions that you may see, newest first.", list)
         .post("/tenants/{tenant}/executions/purge", "Delete executions that have ended.", purge)
         .get("/tenants/{tenant}/executions/{execution}", "An execution and its steps.", show)
-        .get("/tenants/{tenant}/executions/{execution}/warnings", "The stored warnings of an execution.", warnings)
+        .get(
+            "/tenants/{tenant}/executions/{execution}/warnings",
+            "The stored warnings of an execution.",
+            warnings,
+        )
         .get("/tenants/{tenant}/executions/{execution}/log", "The log of an execution.", log)
         .get("/tenants/{tenant}/executions/{execution}/parts", "The parts of an execution's steps.", parts)
-        .get("/tenants/{tenant}/executions/{execution}/rejected", "The files of items that steps have rejected.", rejected)
-        .get("/tenants/{tenant}/executions/{execution}/rejected/{step}", "The items that a step has rejected, as a file.", rejected_of)
+        .get(
+            "/tenants/{tenant}/executions/{execution}/rejected",
+            "The files of items that steps have rejected.",
+            rejected,
+        )
+        .get(
+            "/tenants/{tenant}/executions/{execution}/rejected/{step}",
+            "The items that a step has rejected, as a file.",
+            rejected_of,
+        )
 }
 
 /// Which executions are listed.
@@ -65,7 +75,8 @@ pub(super) fn status(word: &str) -> Result<BatchStatus, Failure> {
     let known = BatchStatus::ALL.into_iter().find(|status| status.as_str() == word);
     // What waits for a worker is STARTING.
     let known = known.or_else(|| (word == BatchStatus::QUEUED).then_some(BatchStatus::Starting));
-    known.ok_or_else(|| Failure::bad_request("query-invalid", "the query is wrong: there is no such `status`"))
+    known
+        .ok_or_else(|| Failure::bad_request("query-invalid", "the query is wrong: there is no such `status`"))
 }
 
 async fn some(
@@ -78,7 +89,8 @@ async fn some(
     // One more than asked for shows whether there is a next page.
     let found = tenant.executions(&ExecutionFilter { before, limit: limit + 1, ..filter }).await?;
     let whole = found.items.iter().map(|row| (row.id.0, Row::Whole(Execution::listed(row))));
-    let damaged = found.damaged.iter().filter_map(|row| Some((row.number?, Row::Damaged(DamagedRow::of(row)))));
+    let damaged =
+        found.damaged.iter().filter_map(|row| Some((row.number?, Row::Damaged(DamagedRow::of(row)))));
     Ok(newest_first(whole.chain(damaged).collect(), limit))
 }
 
@@ -114,7 +126,10 @@ async fn log(
 
 /// A list whose rows have no name but their place.
 pub(super) fn numbered<T: Clone + Send + Sync + 'static>(page: Asked, rows: Vec<Row<T>>) -> List<T> {
-    List::whole(page, rows.into_iter().enumerate().map(|(place, row)| (format!("{place:010}"), row)).collect())
+    List::whole(
+        page,
+        rows.into_iter().enumerate().map(|(place, row)| (format!("{place:010}"), row)).collect(),
+    )
 }
 
 async fn parts(may: May<History, OneExecution>, (): ()) -> Result<All<Execution>, Failure> {
@@ -134,10 +149,7 @@ async fn rejected(
     Ok(numbered(page, files.iter().map(row).collect()))
 }
 
-async fn rejected_of(
-    may: May<History, OneOutput>,
-    InPath(step): InPath<'s'>,
-) -> Result<Download, Failure> {
+async fn rejected_of(may: May<History, OneOutput>, InPath(step): InPath<'s'>) -> Result<Download, Failure> {
     let id = may.found().id;
     let files = may.tenant().rejected_items(id).await?;
     let Some((step, path)) = files.iter().find(|(name, _)| name.as_str() == step) else {

@@ -19,7 +19,11 @@ pub(super) fn routes(table: Table) -> Table {
     table
         .get("/tenants/{tenant}/instances", "The instances that you may see.", list)
         .post("/tenants/{tenant}/instances", "Create an instance.", create)
-        .get("/tenants/{tenant}/instances/{code}", "An instance, with the parameters of a future execution.", show)
+        .get(
+            "/tenants/{tenant}/instances/{code}",
+            "An instance, with the parameters of a future execution.",
+            show,
+        )
         .patch("/tenants/{tenant}/instances/{code}", "Change an instance.", change)
         .delete("/tenants/{tenant}/instances/{code}", "Delete an instance. Its executions stay.", remove)
         .post("/tenants/{tenant}/instances/{code}/duplicate", "Copy an instance.", duplicate)

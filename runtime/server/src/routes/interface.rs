@@ -1,7 +1,7 @@
 //! The interface about itself: its document, and whether the server is there.
 
 use crate::access::{Anybody, Installation, May, Operate};
-use crate::conventions::answer::{Text};
+use crate::conventions::answer::Text;
 use crate::conventions::failure::Failure;
 use crate::conventions::input::With;
 use crate::table::Table;
@@ -30,7 +30,11 @@ async fn live(_: Anybody, (): ()) -> Result<Text, Failure> {
 async fn ready(anybody: Anybody, (): ()) -> Result<Text, Failure> {
     match anybody.is_ready().await {
         true => Ok(Text { kind: "text/plain; charset=utf-8", text: "ok\n".to_owned() }),
-        false => Err(Failure::new(stepbox::ErrorKind::StoreUnavailable, "store-unavailable", "the store does not answer")),
+        false => Err(Failure::new(
+            stepbox::ErrorKind::StoreUnavailable,
+            "store-unavailable",
+            "the store does not answer",
+        )),
     }
 }
 

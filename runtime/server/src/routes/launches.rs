@@ -23,12 +23,36 @@ use crate::tools::Tools;
 
 pub(super) fn routes(table: Table) -> Table {
     table
-        .post("/tenants/{tenant}/instances/{code}/launch", "Put an execution of an instance into the queue.", launch)
-        .post("/tenants/{tenant}/executions/{execution}/restart", "Continue a stopped or failed execution, as a new one.", restart)
-        .post("/tenants/{tenant}/executions/{execution}/stop", "Ask an execution to stop at its next checkpoint.", stop)
-        .post("/tenants/{tenant}/executions/{execution}/pause", "Ask an execution to pause at its next checkpoint.", pause)
-        .post("/tenants/{tenant}/executions/{execution}/resume", "Let a paused execution wait for a worker again.", resume)
-        .post("/tenants/{tenant}/executions/{execution}/abandon", "Give an execution up, and remove its unfinished outputs.", abandon)
+        .post(
+            "/tenants/{tenant}/instances/{code}/launch",
+            "Put an execution of an instance into the queue.",
+            launch,
+        )
+        .post(
+            "/tenants/{tenant}/executions/{execution}/restart",
+            "Continue a stopped or failed execution, as a new one.",
+            restart,
+        )
+        .post(
+            "/tenants/{tenant}/executions/{execution}/stop",
+            "Ask an execution to stop at its next checkpoint.",
+            stop,
+        )
+        .post(
+            "/tenants/{tenant}/executions/{execution}/pause",
+            "Ask an execution to pause at its next checkpoint.",
+            pause,
+        )
+        .post(
+            "/tenants/{tenant}/executions/{execution}/resume",
+            "Let a paused execution wait for a worker again.",
+            resume,
+        )
+        .post(
+            "/tenants/{tenant}/executions/{execution}/abandon",
+            "Give an execution up, and remove its unfinished outputs.",
+            abandon,
+        )
 }
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -63,7 +87,11 @@ impl Answer for Accepted {
         operation.answer(200, "It has ended while you waited.", &[("application/json", schema.clone())]);
         operation.answer(202, "It waits for a worker, or runs.", &[("application/json", schema)]);
         operation.answer_header(202, "Location", "The address of the execution.");
-        operation.answer_header(202, "Idempotency-Replayed", "`true` if the same request was accepted before.");
+        operation.answer_header(
+            202,
+            "Idempotency-Replayed",
+            "`true` if the same request was accepted before.",
+        );
     }
 }
 
@@ -80,7 +108,11 @@ pub(super) fn named(
     hash.update((what.len() as u64).to_be_bytes());
     hash.update(what);
     hash.update(asked);
-    Ok(Some(Idempotency { principal: caller.to_owned(), key, request: Digest::from_bytes(hash.finalize().into()) }))
+    Ok(Some(Idempotency {
+        principal: caller.to_owned(),
+        key,
+        request: Digest::from_bytes(hash.finalize().into()),
+    }))
 }
 
 /// The answer to a request that was accepted.
@@ -138,7 +170,8 @@ async fn launch(
 
 fn moment(at: Option<String>, delay_ms: Option<u64>, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
     let wrong = |pointer: &str, what: &str| {
-        let failure = Failure::bad_request("body-invalid", format!("the body is not what is expected: {what}"));
+        let failure =
+            Failure::bad_request("body-invalid", format!("the body is not what is expected: {what}"));
         Err(failure.with_part(pointer.to_owned(), what))
     };
     match (at, delay_ms) {
@@ -155,7 +188,8 @@ fn moment(at: Option<String>, delay_ms: Option<u64>, now: Timestamp) -> Result<O
 fn attempts(asked: Option<u32>, default: u32) -> Result<u32, Failure> {
     match asked {
         Some(0) => {
-            let failure = Failure::bad_request("body-invalid", "the body is not what is expected: no attempt");
+            let failure =
+                Failure::bad_request("body-invalid", "the body is not what is expected: no attempt");
             Err(failure.with_part("/attempts_max".to_owned(), "is at least 1"))
         }
         Some(count) => Ok(count),

@@ -15,7 +15,11 @@ pub(super) fn routes(table: Table) -> Table {
         .put("/tenants/{tenant}/members/{user}", "Give a user a role in a tenant.", set)
         .delete("/tenants/{tenant}/members/{user}", "Take a user's role in a tenant away.", remove)
         .get("/tenants/{tenant}/instances/{code}/rights", "Who has which right at an instance.", rights)
-        .put("/tenants/{tenant}/instances/{code}/rights", "Set who has which right at an instance.", set_rights)
+        .put(
+            "/tenants/{tenant}/instances/{code}/rights",
+            "Set who has which right at an instance.",
+            set_rights,
+        )
 }
 
 async fn list(
@@ -44,7 +48,10 @@ async fn remove(
     Ok(Done)
 }
 
-async fn rights(may: May<Administer, Members>, InPath(code): InPath<'c'>) -> Result<Shown<InstanceRights>, Failure> {
+async fn rights(
+    may: May<Administer, Members>,
+    InPath(code): InPath<'c'>,
+) -> Result<Shown<InstanceRights>, Failure> {
     Ok(Shown(InstanceRights::of(&may.tenant().instance_rights(&code).await?)))
 }
 

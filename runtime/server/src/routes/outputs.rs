@@ -19,7 +19,11 @@ use crate::table::Table;
 pub(super) fn routes(table: Table) -> Table {
     table
         .get("/tenants/{tenant}/executions/{execution}/files", "The files that steps have written.", list)
-        .get("/tenants/{tenant}/executions/{execution}/files/{number}", "A file that a step has written.", one)
+        .get(
+            "/tenants/{tenant}/executions/{execution}/files/{number}",
+            "A file that a step has written.",
+            one,
+        )
 }
 
 /// How many pieces wait for a slow client.

@@ -60,7 +60,8 @@ impl Package {
         let is_zip = self.is_zip;
         let unpacked = tokio::task::spawn_blocking(move || {
             let folder = tempfile::tempdir_in(within).map_err(Trouble::Own)?;
-            let mut unpacked = Unpacked { root: folder.path().to_owned(), files: 0, left: UNPACKED_BYTES_MAX };
+            let mut unpacked =
+                Unpacked { root: folder.path().to_owned(), files: 0, left: UNPACKED_BYTES_MAX };
             match is_zip {
                 true => unpacked.zip(file)?,
                 false => unpacked.tar(file)?,
@@ -70,10 +71,15 @@ impl Package {
         match unpacked.await {
             Ok(Ok(folder)) => Ok(folder),
             Ok(Err(Trouble::Package(what))) => {
-                let failure = Failure::bad_request("package-invalid", format!("the package cannot be used: {what}"));
-                Err(failure.with_help("send a tar or a zip of the connector's folder, with `connector.yaml` at its top"))
+                let failure =
+                    Failure::bad_request("package-invalid", format!("the package cannot be used: {what}"));
+                Err(failure.with_help(
+                    "send a tar or a zip of the connector's folder, with `connector.yaml` at its top",
+                ))
             }
-            Ok(Err(Trouble::Own(error))) => Err(Failure::unexpected(format!("a package cannot be unpacked: {error}"))),
+            Ok(Err(Trouble::Own(error))) => {
+                Err(Failure::unexpected(format!("a package cannot be unpacked: {error}")))
+            }
             Err(error) => Err(Failure::unexpected(format!("unpacking broke off: {error}"))),
         }
     }
@@ -145,11 +151,11 @@ impl Unpacked {
         }
         let mut file = File::create_new(&path).map_err(|error| clash(name, error))?;
         let mut content = content.take(self.left + 1);
-        let copied = io::copy(&mut content, &mut file).map_err(|error| Trouble::Package(format!("`{}`: {error}", name.display())))?;
-        self.left = self
-            .left
-            .checked_sub(copied)
-            .ok_or_else(|| Trouble::Package(format!("its files have more than {UNPACKED_BYTES_MAX} bytes")))?;
+        let copied = io::copy(&mut content, &mut file)
+            .map_err(|error| Trouble::Package(format!("`{}`: {error}", name.display())))?;
+        self.left = self.left.checked_sub(copied).ok_or_else(|| {
+            Trouble::Package(format!("its files have more than {UNPACKED_BYTES_MAX} bytes"))
+        })?;
         Ok(())
     }
 }

@@ -21,8 +21,16 @@ pub(super) fn routes(table: Table) -> Table {
         .get("/session", "Who you are, and what you may use.", show)
         .post("/session", "Sign in with a password.", sign_in)
         .delete("/session", "Sign out.", sign_out)
-        .post("/session/password", "Change your password. All your sessions end, and a new one begins.", change_password)
-        .post("/one-time-links/{secret}", "Use a one-time link: create the first operator, or set a password.", use_link)
+        .post(
+            "/session/password",
+            "Change your password. All your sessions end, and a new one begins.",
+            change_password,
+        )
+        .post(
+            "/one-time-links/{secret}",
+            "Use a one-time link: create the first operator, or set a password.",
+            use_link,
+        )
 }
 
 /// An answer that gives the browser a session, or takes it away.

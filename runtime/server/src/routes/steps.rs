@@ -79,7 +79,9 @@ async fn list(
     Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
 ) -> Result<List<Component>, Failure> {
     let components = may.tenant().components().await?;
-    let key = |component: &inventory::Component| format!("{}@{} {}", component.name, component.version, component.digest);
+    let key = |component: &inventory::Component| {
+        format!("{}@{} {}", component.name, component.version, component.digest)
+    };
     Ok(List::of(page, components, key, Component::of))
 }
 

@@ -20,10 +20,18 @@ pub(super) fn routes(table: Table) -> Table {
     table
         .get("/tokens", "The tokens of the installation.", of_installation)
         .post("/tokens", "Make a token of the installation.", create_for_installation)
-        .delete("/tokens/{token}", "Revoke a token of the installation, and all that were made with it.", revoke_of_installation)
+        .delete(
+            "/tokens/{token}",
+            "Revoke a token of the installation, and all that were made with it.",
+            revoke_of_installation,
+        )
         .get("/tenants/{tenant}/tokens", "Your tokens in a tenant, or everybody's.", list)
         .post("/tenants/{tenant}/tokens", "Make a token with your rights in a tenant.", create)
-        .delete("/tenants/{tenant}/tokens/{token}", "Revoke a token of a tenant, and all that were made with it.", revoke)
+        .delete(
+            "/tenants/{tenant}/tokens/{token}",
+            "Revoke a token of a tenant, and all that were made with it.",
+            revoke,
+        )
 }
 
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -34,7 +42,8 @@ fn wish(asked: CreateToken, tenant: Option<TenantId>, now: Timestamp) -> Result<
     let mut wanted = BTreeSet::new();
     for scope in &scopes {
         let scope = scope.parse::<Scope>().map_err(|error| {
-            let failure = Failure::bad_request("body-invalid", format!("the body is not what is expected: {error}"));
+            let failure =
+                Failure::bad_request("body-invalid", format!("the body is not what is expected: {error}"));
             failure.with_part("/scopes".to_owned(), error.to_string())
         })?;
         wanted.insert(scope);

@@ -16,9 +16,11 @@ use crate::conventions::list::{List, Listed, Page};
 use crate::table::Table;
 
 pub(super) fn routes(table: Table) -> Table {
-    table
-        .get("/audit", "The audit trail of the installation, newest first.", list)
-        .post("/audit/purge", "Delete old events of the installation's audit trail.", purge)
+    table.get("/audit", "The audit trail of the installation, newest first.", list).post(
+        "/audit/purge",
+        "Delete old events of the installation's audit trail.",
+        purge,
+    )
 }
 
 async fn list(
@@ -46,6 +48,7 @@ async fn some(
     let before = after.and_then(|key| key.parse().ok()).map(AuditEventId).or(filter.before);
     let found = accounts.audit(&AuditFilter { before, limit: limit + 1, ..filter }).await?;
     let whole = found.items.iter().map(|event| (event.id.0, Row::Whole(AuditEvent::of(event))));
-    let damaged = found.damaged.iter().filter_map(|row| Some((row.number?, Row::Damaged(DamagedRow::of(row)))));
+    let damaged =
+        found.damaged.iter().filter_map(|row| Some((row.number?, Row::Damaged(DamagedRow::of(row)))));
     Ok(newest_first(whole.chain(damaged).collect(), limit))
 }

@@ -51,7 +51,11 @@ async fn create(
     let external = external.map(NewExternalIdentity::into_identity);
     let new = stepbox::NewUser { name, label, is_operator: operator, external };
     let user = may.accounts()?.create_user(new).await?;
-    Ok(Created { at: format!("users/{}", encoded(user.name.as_str())), version: None, thing: User::of(&user) })
+    Ok(Created {
+        at: format!("users/{}", encoded(user.name.as_str())),
+        version: None,
+        thing: User::of(&user),
+    })
 }
 
 /// A name as a part of an address.
@@ -81,7 +85,10 @@ async fn remove(
     Ok(Done)
 }
 
-async fn link(may: May<Operate, Installation>, InPath(name): InPath<'u'>) -> Result<Shown<OneTimeLink>, Failure> {
+async fn link(
+    may: May<Operate, Installation>,
+    InPath(name): InPath<'u'>,
+) -> Result<Shown<OneTimeLink>, Failure> {
     let link = may.accounts()?.password_link(&name).await?;
     Ok(Shown(OneTimeLink::of(link.secret.as_str(), link.expires_at)))
 }

@@ -101,7 +101,13 @@ impl Input for From {
     fn describe(operation: &mut Describing) {
         operation.query::<Asked>();
         let text = "The number of the last event that you have seen.";
-        operation.parameter("header", "Last-Event-ID", false, json!({ "type": "integer", "minimum": 0 }), text);
+        operation.parameter(
+            "header",
+            "Last-Event-ID",
+            false,
+            json!({ "type": "integer", "minimum": 0 }),
+            text,
+        );
     }
 }
 

@@ -55,7 +55,8 @@ impl Following {
     pub(crate) async fn run(self, from: From, client: mpsc::Sender<String>) {
         let tools = self.tools.clone();
         tools.meters.live_streams.inc();
-        let mut stream = Stream { log_sent: from.log_after, following: self, client, last: EventNumber::BEGINNING };
+        let mut stream =
+            Stream { log_sent: from.log_after, following: self, client, last: EventNumber::BEGINNING };
         // Whoever listens has gone, or was told the end.
         let _ = stream.follow(from.after).await;
         tools.meters.live_streams.dec();

@@ -48,14 +48,16 @@ async fn the_tenant_is_in_the_path_alone() {
     let sample = Sample::new().await;
     let foreign = sample.execution_of("other", "a").await;
     for tenant in ["", "*", "~", "_", "default", "ACME", "acme%20", "..", "other", "acme,other"] {
-        let (status, _) = sample.ask("administrator@acme", "GET", &format!("/tenants/{tenant}/instances"), None).await;
+        let (status, _) =
+            sample.ask("administrator@acme", "GET", &format!("/tenants/{tenant}/instances"), None).await;
         assert_eq!(status, 404, "{tenant}");
     }
     // Numbers are unique in the store, so one of another tenant could be tried.
     let path = format!("/tenants/acme/executions/{foreign}");
     let (status, answer) = sample.ask("administrator@acme", "GET", &path, None).await;
     assert_eq!(status, 404, "{answer}");
-    let (status, _) = sample.ask("administrator@acme", "GET", "/tenants/acme/instances?tenant=other", None).await;
+    let (status, _) =
+        sample.ask("administrator@acme", "GET", "/tenants/acme/instances?tenant=other", None).await;
     assert_eq!(status, 400);
     let launch = json!({ "tenant": "other" });
     let (status, answer) =
@@ -68,7 +70,13 @@ async fn the_tenant_is_in_the_path_alone() {
 async fn a_list_does_not_tell_of_hidden_things() {
     let sample = Sample::new().await;
     let hidden = sample.execution_of("acme", "hidden").await;
-    for path in ["/instances", "/executions", "/executions?instance=hidden", "/workers", "/executions?status=STARTING"] {
+    for path in [
+        "/instances",
+        "/executions",
+        "/executions?instance=hidden",
+        "/workers",
+        "/executions?status=STARTING",
+    ] {
         for accept in ["application/json", "text/csv", "application/jsonl"] {
             let mut asked = request("narrow@acme", "GET", &format!("/tenants/acme{path}"), None);
             asked.headers_mut().insert("accept", accept.parse().unwrap());
@@ -93,7 +101,15 @@ async fn an_error_does_not_guess_hidden_names() {
 async fn no_address_leaves_its_folder() {
     let sample = Sample::new().await;
     let execution = sample.execution_of("acme", "a").await;
-    let steps = ["..%2f..%2fetc%2fpasswd", "%252e%252e%252f", "..%5c..%5c", "%2fetc%2fpasswd", "a%00.csv", ".", "%2e%2e"];
+    let steps = [
+        "..%2f..%2fetc%2fpasswd",
+        "%252e%252e%252f",
+        "..%5c..%5c",
+        "%2fetc%2fpasswd",
+        "a%00.csv",
+        ".",
+        "%2e%2e",
+    ];
     for step in steps {
         let path = format!("/tenants/acme/executions/{execution}/rejected/{step}");
         let (status, answer) = sample.ask("administrator@acme", "GET", &path, None).await;
@@ -151,7 +167,8 @@ async fn an_upload_is_no_component_because_it_says_so() {
     let mut asked = request("author@acme", "POST", "/tenants/acme/steps", None);
     asked.headers_mut().insert(CONTENT_TYPE, "application/wasm".parse().unwrap());
     asked.headers_mut().insert("content-length", "99999999999".parse().unwrap());
-    *asked.body_mut() = Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
+    *asked.body_mut() =
+        Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
     assert_eq!(sample.send(asked).await.status().as_u16(), 413);
 }
 
@@ -184,7 +201,9 @@ async fn another_site_changes_nothing() {
         assert_eq!(kind == MEDIA_TYPE, expected == 403, "{headers:?}");
     }
     // A change has one method, and no header makes another one of it.
-    for (method, header) in [("GET", ""), ("HEAD", ""), ("GET", "x-http-method-override"), ("PUT", ""), ("OPTIONS", "")] {
+    for (method, header) in
+        [("GET", ""), ("HEAD", ""), ("GET", "x-http-method-override"), ("PUT", ""), ("OPTIONS", "")]
+    {
         let mut asked = request("operator@acme", method, "/tenants/acme/instances/a/launch", None);
         if !header.is_empty() {
             let name: HeaderName = header.parse().unwrap();
@@ -226,7 +245,12 @@ async fn a_foreign_host_is_refused() {
         ..options
     })
     .await;
-    let hosts = [("localhost", 200), ("jobs.example.com", 200), ("evil.example", 421), ("localhost.evil.example", 421)];
+    let hosts = [
+        ("localhost", 200),
+        ("jobs.example.com", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example", 421),
+    ];
     for (host, expected) in hosts {
         let mut asked = request("viewer@acme", "GET", "/tenants/acme/instances", None);
         asked.headers_mut().insert(HOST, host.parse().unwrap());
@@ -255,12 +279,14 @@ async fn queries_and_bodies_hold_values_alone() {
         "before=1",
     ];
     for query in queries {
-        let (status, answer) = sample.ask("viewer@acme", "GET", &format!("/tenants/acme/executions?{query}"), None).await;
+        let (status, answer) =
+            sample.ask("viewer@acme", "GET", &format!("/tenants/acme/executions?{query}"), None).await;
         assert_eq!(status, 400, "{query}: {answer}");
     }
     let (_, shown) = sample.ask("author@acme", "GET", "/tenants/acme/instances/a", None).await;
     for field in ["tenant", "version", "code", "connector", "job", "role", "raw_parameters", "updated_at"] {
-        let mut asked = request("author@acme", "PATCH", "/tenants/acme/instances/a", Some(json!({ field: "x" })));
+        let mut asked =
+            request("author@acme", "PATCH", "/tenants/acme/instances/a", Some(json!({ field: "x" })));
         asked.headers_mut().insert("if-match", "*".parse().unwrap());
         let response = sample.send(asked).await;
         assert_eq!(response.status().as_u16(), 400, "{field}");
@@ -286,7 +312,10 @@ async fn every_answer_carries_what_browsers_need() {
         assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
         assert_eq!(headers["cache-control"], "no-store", "{path}");
         assert_eq!(headers["x-request-id"], "req-1", "{path}");
-        assert!(headers["content-security-policy"].to_str().unwrap().contains("default-src 'none'"), "{path}");
+        assert!(
+            headers["content-security-policy"].to_str().unwrap().contains("default-src 'none'"),
+            "{path}"
+        );
         let is_error = response.status().as_u16() >= 400;
         assert_eq!(headers[CONTENT_TYPE] == MEDIA_TYPE, is_error, "{path}");
         if is_error {
@@ -310,13 +339,18 @@ async fn a_request_for_many_reaches_no_more_than_one_for_each() {
     assert_eq!(status, 200, "{answer}");
     let outcomes = answer["outcomes"].as_array().unwrap();
     for outcome in &outcomes[..3] {
-        assert_eq!((&outcome["is_done"], &outcome["code"]), (&json!(false), &json!("not-found")), "{outcome}");
+        assert_eq!(
+            (&outcome["is_done"], &outcome["code"]),
+            (&json!(false), &json!("not-found")),
+            "{outcome}"
+        );
         assert_eq!(outcome["detail"], outcomes[2]["detail"], "{outcome}");
     }
     assert_eq!(outcomes[3]["is_done"], true, "{answer}");
     let (status, _) = sample.ask("viewer@acme", "POST", "/tenants/acme/executions/bulk", Some(bulk)).await;
     assert_eq!(status, 403);
     let few = json!({ "action": "stop", "filter": { "instance": "a" }, "expected_count": 9 });
-    let (status, answer) = sample.ask("operator@acme", "POST", "/tenants/acme/executions/bulk", Some(few)).await;
+    let (status, answer) =
+        sample.ask("operator@acme", "POST", "/tenants/acme/executions/bulk", Some(few)).await;
     assert_eq!((status, &answer["code"]), (409, &json!("count-differs")), "{answer}");
 }

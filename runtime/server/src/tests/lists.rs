@@ -26,7 +26,8 @@ async fn pages_follow_each_other_without_a_gap() {
     loop {
         let response = sample.send(request("viewer@acme", "GET", &path, None)).await;
         let link = response.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
-        let page: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
+        let page: Value =
+            serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
         all.extend(ids(&page));
         pages += 1;
         let Some(next) = page["next"].as_str() else {
@@ -56,7 +57,9 @@ async fn a_cursor_of_another_list_is_refused() {
         let (status, answer) = sample.ask(who, "GET", path, None).await;
         assert_eq!((status, &answer["code"]), (400, &json!("cursor-invalid")), "{path}");
     }
-    let (status, _) = sample.ask("viewer@acme", "GET", &format!("/tenants/acme/executions?limit=2&after={next}"), None).await;
+    let (status, _) = sample
+        .ask("viewer@acme", "GET", &format!("/tenants/acme/executions?limit=2&after={next}"), None)
+        .await;
     assert_eq!(status, 200, "another length of the page is the same list");
 }
 
@@ -111,7 +114,8 @@ async fn the_same_launch_is_one_execution() {
         let response = sample.send(asked).await;
         let replayed = response.headers().contains_key("idempotency-replayed");
         let status = response.status().as_u16();
-        let body: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
+        let body: Value =
+            serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
         (status, replayed, body["id"].as_u64())
     };
     let first = launch("k", json!({}), "operator@acme").await;

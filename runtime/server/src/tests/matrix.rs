@@ -159,7 +159,9 @@ async fn outcome(sample: &Sample, who: &str, route: &str, execution: u64) -> Out
     let status = response.status().as_u16();
     assert!(status < 500, "{route} as {who:?}: {status}");
     // A stream goes on for ever, and its head says enough.
-    let is_missing_part = path.contains("{reference}") || path.contains("{step}") || ["{number}", "{user}", "{token}", "{secret}"].iter().any(|part| path.contains(part));
+    let is_missing_part = path.contains("{reference}")
+        || path.contains("{step}")
+        || ["{number}", "{user}", "{token}", "{secret}"].iter().any(|part| path.contains(part));
     match status {
         401 => Outcome::Unknown,
         403 => Outcome::Forbidden,

@@ -8,9 +8,12 @@ const INSTANCES: u32 = 20;
 
 /// Copies an execution until there are so many. Each seventh has failed, and they are of twenty instances.
 pub(crate) async fn multiply(store: &Store, id: u64, executions: u32) -> Result<()> {
-    for (table, key) in [("job_executions", "id"), ("step_executions", "execution_id"), ("warnings", "execution_id")] {
+    for (table, key) in
+        [("job_executions", "id"), ("step_executions", "execution_id"), ("warnings", "execution_id")]
+    {
         // Warnings have numbers of their own.
-        let columns = columns(store, table)?.into_iter().filter(|column| table != "warnings" || column != "id");
+        let columns =
+            columns(store, table)?.into_iter().filter(|column| table != "warnings" || column != "id");
         let columns: Vec<_> = columns.collect();
         let values: Vec<_> = columns.iter().map(|column| value(table, key, column)).collect();
         let (columns, values, last) = (columns.join(", "), values.join(", "), executions - 1);

@@ -25,7 +25,10 @@ pub(crate) async fn ask(client: &Client, id: u64, asks: usize) -> Result<Vec<Ask
         ("executions, a deep page", deep),
         ("executions of an instance", format!("/executions?limit=50&instance={CODE}")),
         ("executions that failed", "/executions?limit=50&status=FAILED".to_owned()),
-        ("executions of an instance that stopped", format!("/executions?limit=50&instance={CODE}&status=STOPPED")),
+        (
+            "executions of an instance that stopped",
+            format!("/executions?limit=50&instance={CODE}&status=STOPPED"),
+        ),
         ("an execution", format!("/executions/{id}")),
         ("warnings of an execution", format!("/executions/{id}/warnings")),
         ("instances", "/instances?limit=50".to_owned()),

@@ -93,12 +93,5 @@ async fn measure(kind: Kind, arguments: &Arguments) -> Result<Figures> {
     upload.print();
     let launches = launches::launch(&client, arguments.clients, arguments.seconds).await?;
     launches.print();
-    Ok(Figures {
-        store: kind.name(),
-        executions: arguments.executions,
-        lists,
-        streams,
-        launches,
-        upload,
-    })
+    Ok(Figures { store: kind.name(), executions: arguments.executions, lists, streams, launches, upload })
 }

@@ -12,8 +12,8 @@ use stepbox_store_testing::sample::access::name;
 use stepbox_store_testing::sample::*;
 
 use super::super::{
-    audit, claim, credentials, endings, executions, idempotency, instances, leases, outbox, parts, purging, queue,
-    rescue, steps, submit, tokens,
+    audit, claim, credentials, endings, executions, idempotency, instances, leases, outbox, parts, purging,
+    queue, rescue, steps, submit, tokens,
 };
 use super::empty_store;
 use super::history::History;
