@@ -40,7 +40,7 @@ jobs:
 "#;
 
 /// All commands, in an order in which each finds something to show.
-const COMMANDS: [&str; 71] = [
+const COMMANDS: [&str; 87] = [
     "stepbox connectors add forger",
     "stepbox connectors add forger --format json",
     "stepbox connectors add \"$FORGED\"",
@@ -100,6 +100,22 @@ const COMMANDS: [&str; 71] = [
     "stepbox executions reimport 3 --file \"$FORGED\" --step \"$FORGED\"",
     "stepbox executions abandon 3",
     "printf 'n\\n' | stepbox executions purge --instance \"$FORGED\"",
+    "stepbox users add rita --operator --label \"$FORGED\"",
+    "stepbox users add \"$FORGED\"",
+    "stepbox users change rita --label \"a$FORGED\"",
+    "stepbox users list",
+    "stepbox users link rita",
+    "stepbox users link \"$FORGED\"",
+    "stepbox members set rita author",
+    "stepbox members set rita \"$FORGED\"",
+    "stepbox members list",
+    "stepbox tokens create ci --owner rita --scopes executions:read",
+    "stepbox tokens create \"$FORGED\" --owner rita --scopes executions:read",
+    "stepbox tokens list",
+    "stepbox tokens revoke \"$FORGED\"",
+    "stepbox members remove rita",
+    "stepbox users remove rita",
+    "stepbox audit list --installation",
     "stepbox audit list --by \"$FORGED\"",
     "stepbox audit purge --older-than-days \"$FORGED\"",
     "stepbox policy check",

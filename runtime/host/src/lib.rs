@@ -94,7 +94,8 @@ pub use metrics::METRICS_TYPE;
 pub use policy::{AskedGrant, FilesPolicy, Policy, Quotas};
 pub use regular_file::open_regular;
 pub use signature::{
-    SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError, read_signature,
+    SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX, SignatureError, SignatureProblem, SigningKey, SigningKeyError,
+    read_signature,
 };
 pub use stepbox::{Health, Stepbox};
 pub use stepbox_batch as batch;

@@ -51,7 +51,7 @@ impl Site {
                 Executions::There(there.tenant.executions(&stepbox_client::ExecutionFilter {
                     instance: filter.instance.map(|instance| instance.to_string()),
                     // The list of those that are STARTING has those that are shown as QUEUED, too.
-                    status: filter.status.map(Status::from),
+                    status: filter.statuses.first().copied().map(Status::from),
                 }))
             }
         }

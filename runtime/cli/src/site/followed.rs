@@ -146,7 +146,8 @@ impl Followed {
     }
 
     pub(super) async fn pause(&self) -> Result<(), CliError> {
-        Ok(self.tenant.pause_execution(self.id).await?)
+        self.tenant.pause_execution(self.id).await?;
+        Ok(())
     }
 }
 

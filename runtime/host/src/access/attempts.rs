@@ -191,6 +191,7 @@ mod tests {
             attempts.count(Some(&format!("user{number}")), None).unwrap();
             hand.0.fetch_add(1_000, Ordering::Relaxed);
         }
-        assert!(attempts.of_users.len() <= KEPT + 1, "{}", attempts.of_users.len());
+        // A thousand a second, each of which counts for some seconds.
+        assert!(attempts.of_users.len() < 2 * KEPT, "{}", attempts.of_users.len());
     }
 }

@@ -388,12 +388,9 @@ mod tests {
         axum::Json(json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x }] }))
     }
 
-    async fn token(
-        State(scene): State<Arc<Scene>>,
-        headers: HeaderMap,
-        form: String,
-    ) -> Response {
-        let form: HashMap<String, String> = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+    async fn token(State(scene): State<Arc<Scene>>, headers: HeaderMap, form: String) -> Response {
+        let form: HashMap<String, String> =
+            url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
         match scene.manner {
             Manner::Redirects => return Redirect::temporary("http://127.0.0.1:1/token").into_response(),
             Manner::Refuses => return StatusCode::BAD_REQUEST.into_response(),

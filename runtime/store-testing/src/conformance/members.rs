@@ -184,7 +184,7 @@ pub async fn lists_outlive_the_instance(store: &dyn JobRepository) {
     let nightly = code("nightly");
     let rights = InstanceRights { history: Some(BTreeSet::new()), ..InstanceRights::default() };
     store.set_instance_rights(&tenant(), &nightly, &rights, &by(NOW)).await.unwrap();
-    store.delete_instance(&tenant(), &nightly, &by(NOW)).await.unwrap();
+    store.delete_instance(&tenant(), &nightly, None, &by(NOW)).await.unwrap();
     for _ in 0..2 {
         assert_eq!(store.instance_rights(&tenant(), &nightly).await.unwrap(), rights);
         let principal = of_session(store, 1, NOW).await.unwrap().principal;
@@ -193,7 +193,7 @@ pub async fn lists_outlive_the_instance(store: &dyn JobRepository) {
             with_instance(store).await;
         }
     }
-    store.delete_instance(&tenant(), &nightly, &by(NOW)).await.unwrap();
+    store.delete_instance(&tenant(), &nightly, None, &by(NOW)).await.unwrap();
     // What is left of it can still be opened to somebody.
     let opened = InstanceRights { history: Some([name("julia")].into()), ..InstanceRights::default() };
     store.set_instance_rights(&tenant(), &nightly, &opened, &by(NOW)).await.unwrap();
