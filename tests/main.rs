@@ -27,6 +27,7 @@ mod own_files;
 mod partitions;
 mod promises;
 mod queue;
+mod requests;
 mod secrets;
 mod signatures;
 mod storages;

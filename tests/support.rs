@@ -95,7 +95,8 @@ impl Installation {
     }
 }
 
-async fn open(folder: &Path, more: impl FnOnce(Builder) -> Builder) -> Tenant {
+/// Opens the data in a folder as an installation of one tenant.
+pub async fn open(folder: &Path, more: impl FnOnce(Builder) -> Builder) -> Tenant {
     let policy = Policy::own_machine(folder).with_loopback();
     let builder = Stepbox::builder(folder.join("data")).tenant(TenantId::default(), policy);
     let stepbox = more(builder).open().await.expect("the installation opens");

@@ -52,7 +52,7 @@ async fn cannot_see_each_others_instances_components_executions_or_files() {
     let component = alice.components().await.unwrap()[0].clone();
     let not_found = [
         bob.instance("i0").await.unwrap_err(),
-        bob.delete_instance("i0").await.unwrap_err(),
+        bob.delete_instance("i0", None).await.unwrap_err(),
         bob.job("secret_export").await.unwrap_err(),
         bob.component(component.digest.as_str()).await.unwrap_err(),
         bob.remove_component(&component.digest).await.unwrap_err(),

@@ -282,6 +282,59 @@ async fn kill_one_of_two(store: Store) {
 }
 
 #[tokio::test]
+async fn a_pause_is_heard_by_the_worker_and_lasts_until_it_is_resumed() {
+    pause_and_resume(Store::Sqlite, "slow_export").await;
+}
+
+#[tokio::test]
+async fn a_pause_is_heard_by_the_worker_and_lasts_until_it_is_resumed_on_postgresql() {
+    pause_and_resume(Store::Postgres, "slow_export").await;
+}
+
+#[tokio::test]
+async fn parts_pause_and_go_on_with_their_whole() {
+    pause_and_resume(Store::Sqlite, "slow_export_in_parts").await;
+}
+
+#[tokio::test]
+async fn parts_pause_and_go_on_with_their_whole_on_postgresql() {
+    pause_and_resume(Store::Postgres, "slow_export_in_parts").await;
+}
+
+/// The execution is paused under way, twice. Nobody continues it meanwhile, and its output is that of an undisturbed run.
+async fn pause_and_resume(store: Store, job: &str) {
+    let fleet = Fleet::with(store, job, rows()).await;
+    let tenant = &fleet.installation.tenant;
+    let _workers = [fleet.worker(), fleet.worker()];
+    let id = fleet.publish(PublishOptions::default()).await;
+    let written = async || {
+        let parts = tenant.partitions(id).await.expect("the store answers");
+        let steps = parts.into_iter().chain([fleet.execution(id).await]).flat_map(|one| one.steps);
+        steps.map(|step| step.counts.written).sum::<u64>()
+    };
+    let mut before = 0;
+    for _ in 0..2 {
+        until("further", async || written().await > before).await;
+        tenant.pause_execution(id).await.expect("it runs");
+        let paused = |execution: &JobExecution| {
+            assert!(execution.ended_at.is_none(), "it ended before it was paused: {execution:?}");
+            execution.status == BatchStatus::Paused
+        };
+        fleet.wait_until(id, "paused", paused).await;
+        until("paused with its parts", async || {
+            let parts = tenant.partitions(id).await.expect("the store answers");
+            parts.iter().all(|part| part.ended_at.is_some() || part.status == BatchStatus::Paused)
+        })
+        .await;
+        let entry = tenant.queue_entry(id).await.expect("the store answers").expect("it has not ended");
+        assert_eq!(entry.state, QueueState::Paused, "no worker takes it");
+        before = written().await;
+        tenant.publish_resume(id).await.expect("it is PAUSED");
+    }
+    fleet.check_completed(id).await;
+}
+
+#[tokio::test]
 async fn a_stopped_worker_is_fenced_when_it_goes_on() {
     stop_one_of_two(Store::Sqlite).await;
 }

@@ -124,8 +124,8 @@ impl Scene {
         }
         let tenant = &self.fleet.installation.tenant;
         assert_eq!(tenant.queue_entry(self.whole).await.expect("the store answers"), None);
-        self.whole =
-            tenant.publish_restart(self.whole, &Default::default()).await.expect("it can be restarted");
+        let published = tenant.publish_restart(self.whole, &Default::default(), None).await;
+        self.whole = published.expect("it can be restarted").id();
         self.check_completed().await;
     }
 }

@@ -45,6 +45,9 @@ pub struct Execution {
     pub attempt: u32,
     /// Whether a user asked to stop it.
     pub stop_requested: bool,
+    /// Whether a pause was requested, and the execution was not resumed since.
+    #[serde(default)]
+    pub pause_requested: bool,
     /// Why no worker takes it until the store is repaired; `null` for almost all executions.
     pub set_aside: Option<String>,
     /// The execution that this one continues.
@@ -93,6 +96,7 @@ impl Execution {
             worker: execution.worker.clone(),
             attempt: execution.attempt,
             stop_requested: execution.stop_requested,
+            pause_requested: execution.pause_requested,
             set_aside: execution.set_aside.clone(),
             restart_of: execution.restart_of.map(|id| id.0),
             queue: None,
@@ -255,6 +259,22 @@ impl StopAnswer {
     /// Built from the answer of the store.
     pub fn of(id: JobExecutionId, request: execution::StopRequest) -> Self {
         Self { id: id.0, is_stopped: request == execution::StopRequest::StoppedAtOnce }
+    }
+}
+
+/// The result of asking an execution to pause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseAnswer {
+    /// The number of the execution.
+    pub id: u64,
+    /// Whether it is PAUSED already: no worker had it.
+    pub is_paused: bool,
+}
+
+impl PauseAnswer {
+    /// Built from the answer of the store.
+    pub fn of(id: JobExecutionId, request: execution::PauseRequest) -> Self {
+        Self { id: id.0, is_paused: request == execution::PauseRequest::PausedAtOnce }
     }
 }
 

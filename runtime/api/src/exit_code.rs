@@ -103,7 +103,9 @@ impl From<ErrorKind> for ExitCode {
             ErrorKind::BadRequest | ErrorKind::Conflict => Self::BadCommand,
             ErrorKind::Violations => Self::Violations,
             ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::WrongState | ErrorKind::InUse | ErrorKind::TooMany => Self::WrongState,
+            ErrorKind::WrongState | ErrorKind::InUse | ErrorKind::Stale | ErrorKind::TooMany => {
+                Self::WrongState
+            }
             ErrorKind::ComponentRefused | ErrorKind::Forbidden => Self::ComponentRefused,
             ErrorKind::StoreUnavailable => Self::StoreUnavailable,
             ErrorKind::Unexpected => Self::Unexpected,

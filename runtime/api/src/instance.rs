@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stepbox_batch::job::JobInstance;
+use stepbox_batch::job::{self, JobInstance};
 use stepbox_batch::parameters;
 
 /// A job instance: a saved configuration of a job.
@@ -22,6 +22,10 @@ pub struct Instance {
     pub r#type: String,
     /// Its own parameters. A JSON object.
     pub raw_parameters: Value,
+    /// How often it was written: 1 at its creation, and one more with each change.
+    pub version: u64,
+    /// When it was created or changed last.
+    pub updated_at: String,
 }
 
 impl Instance {
@@ -34,7 +38,26 @@ impl Instance {
             job: instance.job.to_string(),
             r#type: instance.job_type.clone(),
             raw_parameters: instance.raw_parameters.clone(),
+            version: instance.version,
+            updated_at: instance.updated_at.to_string(),
         }
+    }
+}
+
+/// An instance as it was from one change until the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceVersion {
+    /// The instance as it was.
+    #[serde(flatten)]
+    pub instance: Instance,
+    /// The user who created it or changed it to that; `null` if the user is unknown.
+    pub user: Option<String>,
+}
+
+impl InstanceVersion {
+    /// Built from a stored version.
+    pub fn of(version: &job::InstanceVersion) -> Self {
+        Self { instance: Instance::of(&version.instance), user: version.by.user.clone() }
     }
 }
 
@@ -89,6 +112,7 @@ impl Violation {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use stepbox_batch::actor::Actor;
 
     use super::*;
     use crate::testing::{self, survives};
@@ -97,6 +121,10 @@ mod tests {
     fn an_instance_survives_a_wire_with_good_and_with_bad_parameters() {
         let instance = testing::instance();
         survives(&Instance::of(&instance));
+        let by = Actor::new(Some("julia"), instance.updated_at);
+        let version = job::InstanceVersion { instance: instance.clone(), by };
+        let version = survives(&InstanceVersion::of(&version));
+        assert_eq!((&version["version"], &version["user"]), (&json!(3), &json!("julia")));
         let good = survives(&InstanceDetails::of(&instance, &Ok(json!({ "delimiter": ";" }))));
         assert_eq!((&good["code"], &good["violations"]), (&json!("a"), &json!([])));
         let broken = parameters::Violation { path: "/storage".to_owned(), message: "is required".to_owned() };

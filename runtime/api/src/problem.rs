@@ -166,8 +166,6 @@ pub enum ProblemKind {
     Unauthorized,
     /// There is no such method for that address.
     MethodNotAllowed,
-    /// The thing was changed since it was read.
-    PreconditionFailed,
     /// The body of the request is too large.
     TooLarge,
     /// The body of the request has an unsupported type.
@@ -227,6 +225,7 @@ impl ProblemKind {
                 ErrorKind::Forbidden => (403, "Not allowed"),
                 ErrorKind::Conflict => (409, "Not possible beside what is there"),
                 ErrorKind::InUse => (409, "Still in use"),
+                ErrorKind::Stale => (412, "Changed in the meantime"),
                 ErrorKind::WrongState => (409, "Not possible as things stand now"),
                 ErrorKind::TooMany => (429, "Too many at a time"),
                 ErrorKind::ComponentRefused => (422, "The component is refused"),
@@ -235,7 +234,6 @@ impl ProblemKind {
             },
             Self::Unauthorized => (401, "Who asks is not known"),
             Self::MethodNotAllowed => (405, "No such method here"),
-            Self::PreconditionFailed => (412, "Changed in the meantime"),
             Self::TooLarge => (413, "The request is too large"),
             Self::UnsupportedMediaType => (415, "The type of the request is not understood"),
             Self::PreconditionRequired => (428, "The request has to name a version"),
@@ -283,14 +281,7 @@ mod tests {
     #[test]
     fn every_kind_has_a_status_and_a_title() {
         use ProblemKind::*;
-        let of_http = [
-            Unauthorized,
-            MethodNotAllowed,
-            PreconditionFailed,
-            TooLarge,
-            UnsupportedMediaType,
-            PreconditionRequired,
-        ];
+        let of_http = [Unauthorized, MethodNotAllowed, TooLarge, UnsupportedMediaType, PreconditionRequired];
         let kinds: Vec<_> = ErrorKind::ALL.into_iter().map(Domain).chain(of_http).collect();
         let titles: BTreeSet<_> = kinds.iter().map(|kind| kind.title()).collect();
         let names: BTreeSet<_> = kinds.iter().map(|kind| kind.name()).collect();

@@ -10,12 +10,19 @@ pub struct Published {
     pub id: u64,
     /// Whether that execution was in the queue, or running, before.
     pub was_there: bool,
+    /// Whether the same request was answered before, under the same key. Absent if it was not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_replayed: bool,
 }
 
 impl Published {
     /// Built from the answer of the queue.
     pub fn of(published: queue::Published) -> Self {
-        Self { id: published.id().0, was_there: matches!(published, queue::Published::ThereAlready(_)) }
+        Self {
+            id: published.id().0,
+            was_there: matches!(published, queue::Published::ThereAlready(_)),
+            is_replayed: matches!(published, queue::Published::Replayed(_)),
+        }
     }
 }
 
@@ -52,6 +59,8 @@ pub enum QueueState {
     Delayed,
     /// A worker has it.
     Claimed,
+    /// It is PAUSED by a request, until it is resumed.
+    Paused,
 }
 
 impl From<queue::QueueState> for QueueState {
@@ -60,6 +69,7 @@ impl From<queue::QueueState> for QueueState {
             queue::QueueState::Waiting => Self::Waiting,
             queue::QueueState::Delayed => Self::Delayed,
             queue::QueueState::Claimed => Self::Claimed,
+            queue::QueueState::Paused => Self::Paused,
         }
     }
 }

@@ -116,6 +116,8 @@ pub(crate) fn instance() -> JobInstance {
         job: JobName::new("export_products").unwrap(),
         job_type: "export".to_owned(),
         raw_parameters: json!({ "delimiter": ";" }),
+        version: 3,
+        updated_at: Timestamp(1_700_000_000_000),
     }
 }
 
@@ -136,6 +138,7 @@ pub(crate) fn execution() -> JobExecution {
         worker: Some("w-1".to_owned()),
         attempt: 2,
         stop_requested: true,
+        pause_requested: false,
         set_aside: Some("damaged".to_owned()),
         restart_of: Some(JobExecutionId(117)),
         partition: None,

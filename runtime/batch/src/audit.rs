@@ -59,10 +59,12 @@ pub enum AuditAction {
     ExecutionSubmitted,
     /// An execution was accepted that continues another one.
     ExecutionRestarted,
-    /// A paused execution continues.
+    /// A paused execution continues, or waits for a worker that continues it.
     ExecutionResumed,
     /// A stop of an execution was requested.
     ExecutionStopRequested,
+    /// A pause of an execution was requested.
+    ExecutionPauseRequested,
     /// An execution was abandoned.
     ExecutionAbandoned,
     /// The worker of an execution was lost.
@@ -79,7 +81,7 @@ pub enum AuditAction {
 
 impl AuditAction {
     /// All actions.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ComponentUploaded,
         Self::ComponentRefused,
         Self::ComponentRemoved,
@@ -92,6 +94,7 @@ impl AuditAction {
         Self::ExecutionRestarted,
         Self::ExecutionResumed,
         Self::ExecutionStopRequested,
+        Self::ExecutionPauseRequested,
         Self::ExecutionAbandoned,
         Self::ExecutionLost,
         Self::ExecutionSetAside,
@@ -115,6 +118,7 @@ impl AuditAction {
             Self::ExecutionRestarted => "execution-restarted",
             Self::ExecutionResumed => "execution-resumed",
             Self::ExecutionStopRequested => "execution-stop-requested",
+            Self::ExecutionPauseRequested => "execution-pause-requested",
             Self::ExecutionAbandoned => "execution-abandoned",
             Self::ExecutionLost => "execution-lost",
             Self::ExecutionSetAside => "execution-set-aside",
@@ -286,6 +290,16 @@ impl Deed {
     /// A stop of an execution was requested.
     pub fn execution_stop_requested(id: JobExecutionId) -> Self {
         Self::new(AuditAction::ExecutionStopRequested, id, json!({}))
+    }
+
+    /// A pause of an execution was requested.
+    pub fn execution_pause_requested(id: JobExecutionId) -> Self {
+        Self::new(AuditAction::ExecutionPauseRequested, id, json!({}))
+    }
+
+    /// A paused execution waits for any worker.
+    pub fn execution_resumed_in_queue(id: JobExecutionId) -> Self {
+        Self::new(AuditAction::ExecutionResumed, id, json!({ "worker": null }))
     }
 
     /// An execution was abandoned.

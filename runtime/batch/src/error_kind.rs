@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Conflict,
     /// The thing to be removed is still used.
     InUse,
+    /// The thing was changed since the caller read it.
+    Stale,
     /// The request is right, but the state of the thing does not allow it now.
     WrongState,
     /// A quota, a limit or the queue is full.
@@ -35,7 +37,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds.
-    pub const ALL: [Self; 11] = {
+    pub const ALL: [Self; 12] = {
         use ErrorKind::*;
         [
             BadRequest,
@@ -44,6 +46,7 @@ impl ErrorKind {
             Forbidden,
             Conflict,
             InUse,
+            Stale,
             WrongState,
             TooMany,
             ComponentRefused,
@@ -59,9 +62,12 @@ impl RepositoryError {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::VersionExists { .. } | Self::ComponentQuota(_) => ErrorKind::ComponentRefused,
-            Self::AlreadyExists { .. } => ErrorKind::Conflict,
+            Self::AlreadyExists { .. } | Self::IdempotencyConflict { .. } => ErrorKind::Conflict,
             Self::InUse { .. } => ErrorKind::InUse,
-            Self::NotUnique { .. } | Self::WrongStatus { .. } => ErrorKind::WrongState,
+            Self::StaleVersion { .. } => ErrorKind::Stale,
+            Self::NotUnique { .. } | Self::AlreadyPublished { .. } | Self::WrongStatus { .. } => {
+                ErrorKind::WrongState
+            }
             Self::QueueFull { .. } | Self::ConcurrencyReached { .. } => ErrorKind::TooMany,
             Self::LeaseLost { .. } => ErrorKind::Unexpected,
             Self::Busy { .. }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::actor::Actor;
+use crate::clock::Timestamp;
 pub use crate::limits::LimitOverrides;
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobName, StepName, TenantId};
 use crate::pattern::Pattern;
@@ -585,6 +587,29 @@ pub struct JobInstance {
     ///
     /// A JSON object.
     pub raw_parameters: Value,
+    /// How often it was written: 1 at its creation, and one more with each change.
+    ///
+    /// The store sets it. The numbers of a deleted instance are not given again: an instance that is created later
+    /// under the same code begins with the next one.
+    pub version: u64,
+    /// When it was created or changed last.
+    ///
+    /// The store sets it.
+    pub updated_at: Timestamp,
+}
+
+/// How many versions of an instance are kept, the newest ones.
+pub const INSTANCE_VERSIONS_KEPT: u32 = 100;
+
+/// What an instance was from one change until the next.
+///
+/// Versions are also kept of instances that are deleted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceVersion {
+    /// The instance as it was.
+    pub instance: JobInstance,
+    /// The user who created it or changed it to that, and when.
+    pub by: Actor,
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Recorder {
     /// Fails if another worker has the execution by now. A step calls it before and after it opens an output, and
     /// before the output gets its final name, because a file does not know about leases.
     pub(crate) async fn check_lease(&self) -> Result<()> {
-        self.journal.is_stop_requested(&self.lease).await.map(drop)
+        self.journal.requests(&self.lease).await.map(drop)
     }
 
     /// Saves only a step's progress, between two checkpoints.

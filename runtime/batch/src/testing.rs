@@ -10,6 +10,7 @@ use crate::execution::lease::Lease;
 use crate::execution::save::Save;
 use crate::execution::{Checkpoint, ExecutionContext, StepExecution, Tracking, Warning};
 use crate::findings::Findings;
+use crate::flow::Requests;
 use crate::log::NoLog;
 use crate::name::{JobExecutionId, StepName, TenantId};
 use crate::observer::{Observation, Observer};
@@ -70,17 +71,17 @@ pub(crate) struct MemoryJournal(pub(crate) Mutex<Saved>);
 
 #[async_trait]
 impl ExecutionJournal for MemoryJournal {
-    async fn heartbeat(&self, _: &Lease, _: Timestamp, _: u64) -> Result<bool> {
-        Ok(false)
+    async fn heartbeat(&self, _: &Lease, _: Timestamp, _: u64) -> Result<Requests> {
+        Ok(Requests::default())
     }
 
-    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
+    async fn requests(&self, lease: &Lease) -> Result<Requests> {
         let mut saved = self.0.lock().unwrap();
         saved.asked += 1;
         match (saved.is_lost_after, saved.is_lost_after_asking) {
             (Some(saves), _) if saved.saves >= saves => Err(RepositoryError::LeaseLost { id: lease.id }),
             (_, Some(asked)) if saved.asked > asked => Err(RepositoryError::LeaseLost { id: lease.id }),
-            _ => Ok(false),
+            _ => Ok(Requests::default()),
         }
     }
 

@@ -497,6 +497,15 @@ pub(crate) enum Executions {
         /// Its number
         id: u64,
     },
+    /// Ask an execution to pause at its next checkpoint, whatever process runs it
+    ///
+    /// It is PAUSED until it is resumed. An execution that waits in the queue is PAUSED at once, and does not begin
+    /// before. The parts of a step pause with their execution.
+    #[command(after_long_help = examples(&["stepbox executions pause 118"]))]
+    Pause {
+        /// Its number
+        id: u64,
+    },
     /// Continue an execution that was stopped or failed, as a new execution
     ///
     /// The new execution runs now, in this process, or with `--publish` in a worker. Completed steps do not run again.
@@ -515,11 +524,15 @@ pub(crate) enum Executions {
     },
     /// Continue an execution that is PAUSED
     ///
-    /// The same execution runs now, in this process, from its checkpoint. SIGTERM pauses a run.
-    #[command(after_long_help = examples(&["stepbox executions resume 118"]))]
+    /// The same execution runs now, in this process, or with `--publish` in a worker, from its checkpoint.
+    /// `executions pause` and SIGTERM pause a run.
+    #[command(after_long_help = examples(&["stepbox executions resume 118", "stepbox executions resume 118 --publish"]))]
     Resume {
         /// Its number
         id: u64,
+        /// Let it wait in the queue for a worker instead
+        #[arg(long)]
+        publish: bool,
         #[command(flatten)]
         manner: RunManner,
     },

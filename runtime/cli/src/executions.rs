@@ -33,7 +33,8 @@ pub(crate) async fn carry_out(site: &Site, verb: Executions) -> Result<Answer, C
     match verb {
         Executions::List { instance, status, limit, format } => {
             let instance = instance_code(instance)?;
-            let filter = ExecutionFilter { instance, status, limit, ..ExecutionFilter::default() };
+            let statuses = status.into_iter().collect();
+            let filter = ExecutionFilter { instance, statuses, limit, ..ExecutionFilter::default() };
             list(site, filter, format.format).await
         }
         Executions::Show { id, format } => show(site, id, format.format).await,
@@ -55,7 +56,13 @@ pub(crate) async fn carry_out(site: &Site, verb: Executions) -> Result<Answer, C
             let run = site.restart(id, options(&changes), display.log()).await?;
             follow(site, run, display, &manner).await
         }
-        Executions::Resume { id, manner } => {
+        Executions::Pause { id } => pause(site, id).await,
+        Executions::Resume { id, publish: true, .. } => {
+            site.publish_resume(id).await?;
+            talk(format!("execution {id} waits for a worker"));
+            Ok(Answer::nothing())
+        }
+        Executions::Resume { id, publish: false, manner } => {
             let display = ProgressDisplay::new(manner.verbose);
             let run = site.resume(id, display.log()).await?;
             follow(site, run, display, &manner).await
@@ -97,7 +104,7 @@ fn instance_code(code: Option<String>) -> Result<Option<InstanceCode>, CliError>
 }
 
 async fn list(site: &Site, filter: ExecutionFilter, format: Format) -> Result<Answer, CliError> {
-    let (limit, is_narrow) = (filter.limit, filter.instance.is_some() || filter.status.is_some());
+    let (limit, is_narrow) = (filter.limit, filter.instance.is_some() || !filter.statuses.is_empty());
     let mut executions = site.executions(filter);
     let written = list::write(format, limit, async |rows| executions.next(rows).await, table).await?;
     if written.rows == 0 {
@@ -185,6 +192,14 @@ fn warning_table(warnings: &[&Warning]) -> Table {
             beginning(&warning.item, ITEM_CHARACTERS_SHOWN),
         ]
     })
+}
+
+async fn pause(site: &Site, id: u64) -> Result<Answer, CliError> {
+    match site.pause_execution(id).await?.is_paused {
+        true => talk(format!("execution {id} is {}", BatchStatus::Paused)),
+        false => talk(format!("execution {id} was asked to pause")),
+    }
+    Ok(Answer::nothing())
 }
 
 async fn stop(site: &Site, id: u64) -> Result<Answer, CliError> {

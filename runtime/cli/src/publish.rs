@@ -18,6 +18,7 @@ pub(crate) async fn carry_out(site: &Site, publish: Publish) -> Result<Answer, C
         available_at: at,
         is_unique: unique,
         attempts_max: attempts,
+        idempotency: None,
     };
     let published = site.publish(&code, options, delay).await?;
     if published.was_there {

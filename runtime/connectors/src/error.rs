@@ -369,6 +369,11 @@ impl ConnectorError {
         Self::File { action, path: path.to_owned(), problem, source: io::ErrorKind::Other.into() }
     }
 
+    /// Whether there is no file, folder, object or bucket of that name.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.code(), "file-not-found" | "object-not-found" | "bucket-not-found")
+    }
+
     /// Further remedies, which a front end puts into words.
     pub fn remedies(&self) -> Vec<Remedy> {
         match self {

@@ -142,13 +142,27 @@ impl Folders {
     /// Opens a regular file for reading.
     pub(crate) fn open_input(&self, path: &str) -> Result<File> {
         check_path(path)?;
-        let failed = |source| ConnectorError::file("open", path, source);
         let (folder, name) = self.find_input(path)?;
+        self.open_regular(&folder, &name, path)
+    }
+
+    /// Opens a file that a writer has written, for reading.
+    ///
+    /// It is opened in the folder in which a writer would replace it. A writer makes a regular file, so a link there was
+    /// made by somebody else, and is not followed.
+    pub(crate) fn open_written(&self, path: &str) -> Result<File> {
+        let place = self.find_output(path)?;
+        let place = place.ok_or_else(|| ConnectorError::not_tried("open", path, FileProblem::NotFound))?;
+        self.open_regular(&place.folder, Path::new(&place.name), path)
+    }
+
+    fn open_regular(&self, folder: &Dir, name: &Path, path: &str) -> Result<File> {
+        let failed = |source| ConnectorError::file("open", path, source);
         // The file is checked before it is opened, since opening alone can wind a tape or start a watchdog. It is
         // checked again afterwards, since another file may have taken its place in between.
-        let found = folder.symlink_metadata(&name).map_err(failed)?;
+        let found = folder.symlink_metadata(name).map_err(failed)?;
         regular("open", path, (found.is_file(), found.is_dir()))?;
-        let file = folder.open_with(&name, &for_reading()).map_err(failed)?;
+        let file = folder.open_with(name, &for_reading()).map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
         regular("open", path, (found.is_file(), found.is_dir()))?;
         kernel::refuse("open", path, &file)?;

@@ -167,7 +167,7 @@ pub use folders::{Folders, Wall};
 pub use formats::{check_options, native_names, native_reader, native_writer, option_names, shipped_jobs};
 pub use location::PATH_OPTIONS;
 pub use other_format::{Encoding, OtherFormat};
-pub use output_file::{LeftOver, WrittenOutput, written_output};
+pub use output_file::{LeftOver, WrittenFile, WrittenInput, WrittenOutput, written_files, written_output};
 pub use reach::{Input, Reach, check_storages};
 pub use rejected_items::RejectedItemsFile;
 pub use storage::bucket::problem::{BadAnswer, BucketProblem};

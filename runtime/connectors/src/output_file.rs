@@ -42,7 +42,7 @@ mod written;
 use fragments::{Absorbed, Fragments};
 pub use left_over::LeftOver;
 use written::StorageName;
-pub use written::{WrittenOutput, written_output};
+pub use written::{WrittenFile, WrittenInput, WrittenOutput, written_files, written_output};
 
 /// How many bytes are collected before they are written.
 const BUFFER_BYTES: usize = 128 << 10;

@@ -88,6 +88,9 @@ pub(crate) trait Files {
     /// Opens a file for reading.
     fn open_input(&self, path: &str, context: &StepContext) -> Result<OpenInput>;
 
+    /// Opens a file that a writer has written, for reading outside of a step.
+    fn open_written(&self, path: &str) -> Result<OpenInput>;
+
     /// Finds the place of a new output and the output's temporary name there. `temporary` makes that name from the last
     /// part of the path.
     fn begin_output(

@@ -298,7 +298,7 @@ impl Builder {
         }
         watchdog::begin_with_what_was_lost(&installation).await?;
         // An installation opens although old events stay: a worker deletes them later.
-        let _ = retention::drop_old_events(&installation).await;
+        let _ = retention::drop_old_data(&installation).await;
         Ok(Stepbox { installation: Arc::new(installation) })
     }
 }

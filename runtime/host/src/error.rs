@@ -212,6 +212,9 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
+    /// A file that a step has written cannot be opened.
+    #[error("the output cannot be read: {0}")]
+    Output(#[source] ConnectorError),
     /// The installation already has a worker in this process; only one is allowed.
     #[error("this installation has a worker in this process already")]
     WorkerExists,
@@ -263,7 +266,7 @@ impl Error {
             Self::Secret { source, .. } => source.code(),
             Self::ComponentsPolicy { source, .. } => source.code(),
             Self::Storages { source, .. } | Self::StorageOfStep { source, .. } => source.code(),
-            Self::SharedStorage(source) => source.code(),
+            Self::SharedStorage(source) | Self::Output(source) => source.code(),
             Self::OutputIsInput { .. } => "output-is-input",
             Self::OutputsClash { .. } => "outputs-clash",
             Self::OwnFolder { .. } => "path-in-data-folder",
@@ -303,6 +306,8 @@ impl Error {
             Self::Component(_) | Self::Signature(_) => ErrorKind::ComponentRefused,
             Self::UploadClosed => ErrorKind::Forbidden,
             Self::TooManyRunning { .. } => ErrorKind::TooMany,
+            Self::Output(source) if source.is_not_found() => ErrorKind::NotFound,
+            Self::Output(_) => ErrorKind::WrongState,
             Self::WorkerExists | Self::TenantSuspended(_) => ErrorKind::WrongState,
             Self::Violations { .. } => ErrorKind::Violations,
             Self::BreaksInstances { .. } => ErrorKind::Conflict,
@@ -327,7 +332,8 @@ impl Error {
             Self::Secret { source, .. } => source.help(),
             Self::Storages { source, .. }
             | Self::StorageOfStep { source, .. }
-            | Self::SharedStorage(source) => source.help(),
+            | Self::SharedStorage(source)
+            | Self::Output(source) => source.help(),
             Self::Repository(error) => help_of_store(error),
             Self::Name(error) => help_of_name(error),
             other => other.own_help().to_owned(),
@@ -374,7 +380,8 @@ impl Error {
             Self::Secret { source, .. } => source.remedies(),
             Self::Storages { source, .. }
             | Self::StorageOfStep { source, .. }
-            | Self::SharedStorage(source) => source.remedies(),
+            | Self::SharedStorage(source)
+            | Self::Output(source) => source.remedies(),
             Self::Repository(error) => remedies_of_store(error),
             Self::TooManyRunning { .. } => vec![Remedy::RaiseQuota { quota: "running_max".to_owned() }],
             Self::StepsChanged(id) => vec![Remedy::RestartWithOtherSteps { execution: JobExecutionId(*id) }],
@@ -415,6 +422,7 @@ fn help_of_store(error: &RepositoryError) -> String {
         RepositoryError::ComponentQuota(ComponentQuotaError::Size { .. }) => {
             "leave out debug information (`strip = true`)"
         }
+        RepositoryError::StaleVersion { .. } => "look at it as it is now, and change that",
         RepositoryError::Busy { .. } => "try again; another process is writing",
         RepositoryError::OtherEncoding { .. } => {
             "make a database with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and name that one"

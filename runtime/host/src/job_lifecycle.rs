@@ -42,7 +42,7 @@ pub use restart::RestartOptions;
 pub(crate) use job_run::BegunRun;
 pub(crate) use parts::warnings_of_parts;
 pub(crate) use restart::{carried_over, new_restart, refuse_unless_interrupted};
-pub(crate) use submit::{First, effective, first_of, new_execution, submit};
+pub(crate) use submit::{First, effective, first_of, new_execution, published, submit};
 
 use crate::error::Error;
 use crate::execution_log::LogListener;

@@ -98,7 +98,7 @@ pub use stepbox_batch::execution::queue::Published;
 pub use stepbox_batch::log::LogLine;
 pub use stepbox_batch::ports::{Finding, StoreReport};
 pub use stepbox_batch::worker::{WorkerState, WorkerStatus};
-pub use stepbox_connectors::{Cancellation, ElementSetup, Input, Reach};
+pub use stepbox_connectors::{Cancellation, ElementSetup, Input, Reach, WrittenInput};
 pub use stepbox_connectors::{ConnectorError, NamedStorage, S3Settings, Storages, UnusableStorage};
 pub use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 pub use stepbox_sandbox::{CompileProcess, Compiler, ComponentError, compile_worker};
@@ -107,8 +107,8 @@ pub use stepbox_sandbox::{Secret, SecretError, Secrets, UnusableSecret};
 pub use store::{DatabaseUrl, StorePlace, check_store, migrate_store, repair_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
-    Inspected, InstanceEdit, NewInstance, NotRemoved, PublishOptions, Purge, Purged, Reimport, RunOptions,
-    Running, Tenant, Upload, receive_component,
+    ExecutionOutput, Inspected, InstanceEdit, NewInstance, NotRemoved, Publication, PublishOptions, Purge,
+    Purged, Reimport, RunOptions, Running, Tenant, Upload, receive_component,
 };
 pub use tenants::TenantStanding;
 pub use timing::{LEASE_MS, LEASE_MS_MIN, STOP_CHECK_MS};

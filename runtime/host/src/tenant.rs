@@ -7,6 +7,7 @@ mod events;
 mod executions;
 mod instances;
 mod left_over;
+mod outputs;
 mod queue;
 mod reimport;
 
@@ -27,7 +28,8 @@ pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, Purged, RunOptions, Running};
 pub use instances::{InstanceEdit, NewInstance};
 pub use left_over::NotRemoved;
-pub use queue::PublishOptions;
+pub use outputs::ExecutionOutput;
+pub use queue::{Publication, PublishOptions};
 pub use reimport::Reimport;
 
 /// A tenant of an installation, and the user who acts there.

@@ -11,10 +11,12 @@ pub mod connectors;
 pub mod endings;
 pub mod events;
 pub mod executions;
+pub mod idempotency;
 pub mod installation;
 pub mod instances;
 pub mod leases;
 pub mod model;
+pub mod pauses;
 pub mod purging;
 pub mod queue;
 pub mod saves;
@@ -86,9 +88,20 @@ macro_rules! conformance {
                 go_on_from_stopped_and_failed_ones
                 go_on_from_another_only_one_at_a_time
                 come_newest_first_and_filtered
+                in_several_statuses_come_page_by_page
+                of_hidden_instances_are_left_out
                 are_listed_without_context_and_checkpoints
                 tell_what_they_go_on_from
                 keep_their_parameters_when_the_instance_changes
+            }
+            idempotency {
+                a_request_with_a_key_is_accepted_once
+                of_two_requests_at_once_one_is_accepted
+                a_key_outlives_what_it_published
+                a_refused_request_keeps_no_key
+                a_key_is_forgotten_after_a_day
+                without_a_key_every_request_is_accepted
+                of_several_requests_each_has_its_answer
             }
             installation {
                 is_the_same_each_time
@@ -98,6 +111,10 @@ macro_rules! conformance {
                 keep_any_text
                 a_code_is_taken_once
                 label_and_raw_parameters_change
+                change_only_in_the_expected_version
+                of_changes_at_once_one_is_made
+                keep_their_versions
+                keep_a_hundred_versions
                 come_by_type_then_code
                 are_kept_while_an_execution_has_not_ended
             }
@@ -116,6 +133,21 @@ macro_rules! conformance {
             model {
                 short_histories_end_well
                 random_histories_end_well
+            }
+            pauses {
+                are_requested_of_workers_and_done_where_there_is_none
+                are_heard_with_stops_and_survive_a_save
+                keep_what_waits_from_its_beginning
+                do_not_shorten_a_delay
+                last_until_the_execution_is_resumed
+                differ_from_what_a_worker_hands_back
+                of_what_was_in_no_queue_end_there
+                end_with_a_claim_by_number
+                outlast_the_loss_of_a_worker
+                take_parts_along
+                end_with_the_execution
+                are_refused_where_the_job_is_not_stoppable
+                make_no_room_in_the_queue
             }
             purging {
                 takes_what_has_ended
@@ -217,9 +249,11 @@ mod tests {
             include_str!("conformance/endings.rs"),
             include_str!("conformance/events.rs"),
             include_str!("conformance/executions.rs"),
+            include_str!("conformance/idempotency.rs"),
             include_str!("conformance/instances.rs"),
             include_str!("conformance/leases.rs"),
             include_str!("conformance/model.rs"),
+            include_str!("conformance/pauses.rs"),
             include_str!("conformance/purging.rs"),
             include_str!("conformance/queue.rs"),
             include_str!("conformance/saves.rs"),

@@ -8,11 +8,13 @@ use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::execution::event::{Checkpointed, EventNumber};
 use stepbox_batch::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use stepbox_batch::execution::{
-    Ancestor, Claim, Claimed, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution,
-    PartitionState, Purgeable, Remains, Rescued, Save, StopRequest, Tracking, Warning, Whose,
+    Ancestor, Claim, Claimed, ExecutionFilter, ExecutionSummary, Idempotency, JobExecution, Lease,
+    NewJobExecution, PartitionState, PauseRequest, Purgeable, Remains, Rescued, Save, StopRequest, Tracking,
+    Warning, Whose,
 };
+use stepbox_batch::flow::Requests;
 use stepbox_batch::inventory::{Component, Connector};
-use stepbox_batch::job::JobInstance;
+use stepbox_batch::job::{InstanceVersion, JobInstance};
 use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::{
     AuditTrail, EventPage, ExecutionJournal, Executions, Installation, Instances, Inventory, JobQueue,
@@ -120,16 +122,29 @@ impl<S: JobRepository, I: Interposer> Inventory for Interposed<S, I> {
 
 #[async_trait]
 impl<S: JobRepository, I: Interposer> Instances for Interposed<S, I> {
-    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<JobInstance> {
         self.around(Call::Write("create_instance"), self.store.create_instance(instance, by)).await
     }
 
-    async fn update_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
-        self.around(Call::Write("update_instance"), self.store.update_instance(instance, by)).await
+    async fn update_instance(
+        &self,
+        instance: &JobInstance,
+        expected: Option<u64>,
+        by: &Actor,
+    ) -> Result<JobInstance> {
+        let asked = self.store.update_instance(instance, expected, by);
+        self.around(Call::Write("update_instance"), asked).await
     }
 
-    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Result<()> {
-        self.around(Call::Write("delete_instance"), self.store.delete_instance(tenant, code, by)).await
+    async fn delete_instance(
+        &self,
+        tenant: &TenantId,
+        code: &InstanceCode,
+        expected: Option<u64>,
+        by: &Actor,
+    ) -> Result<()> {
+        let asked = self.store.delete_instance(tenant, code, expected, by);
+        self.around(Call::Write("delete_instance"), asked).await
     }
 
     async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>> {
@@ -138,6 +153,14 @@ impl<S: JobRepository, I: Interposer> Instances for Interposed<S, I> {
 
     async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Listing<JobInstance>> {
         self.around(Call::Read("instances"), self.store.instances(tenant, job_type)).await
+    }
+
+    async fn instance_history(
+        &self,
+        tenant: &TenantId,
+        code: &InstanceCode,
+    ) -> Result<Listing<InstanceVersion>> {
+        self.around(Call::Read("instance_history"), self.store.instance_history(tenant, code)).await
     }
 }
 
@@ -151,8 +174,34 @@ impl<S: JobRepository, I: Interposer> Executions for Interposed<S, I> {
         self.around(Call::Write("create_execution"), self.store.create_execution(new, claim)).await
     }
 
+    async fn create_executions(&self, new: &[NewJobExecution]) -> Result<Vec<Result<JobExecutionId>>> {
+        self.around(Call::Write("create_executions"), self.store.create_executions(new)).await
+    }
+
+    async fn published_before(
+        &self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+        now: Timestamp,
+    ) -> Result<Option<JobExecutionId>> {
+        let asked = self.store.published_before(tenant, idempotency, now);
+        self.around(Call::Read("published_before"), asked).await
+    }
+
+    async fn drop_keys(&self, before: Timestamp) -> Result<u64> {
+        self.around(Call::Write("drop_keys"), self.store.drop_keys(before)).await
+    }
+
     async fn request_stop(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<StopRequest> {
         self.around(Call::Write("request_stop"), self.store.request_stop(tenant, id, by)).await
+    }
+
+    async fn request_pause(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<PauseRequest> {
+        self.around(Call::Write("request_pause"), self.store.request_pause(tenant, id, by)).await
+    }
+
+    async fn enqueue_paused(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()> {
+        self.around(Call::Write("enqueue_paused"), self.store.enqueue_paused(tenant, id, by)).await
     }
 
     async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()> {
@@ -220,12 +269,12 @@ impl<S: JobRepository, I: Interposer> Parts for Interposed<S, I> {
 
 #[async_trait]
 impl<S: JobRepository, I: Interposer> ExecutionJournal for Interposed<S, I> {
-    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool> {
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<Requests> {
         self.around(Call::Write("heartbeat"), self.store.heartbeat(lease, now, lease_ms)).await
     }
 
-    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
-        self.around(Call::Read("is_stop_requested"), self.store.is_stop_requested(lease)).await
+    async fn requests(&self, lease: &Lease) -> Result<Requests> {
+        self.around(Call::Read("requests"), self.store.requests(lease)).await
     }
 
     async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()> {

@@ -21,6 +21,8 @@ use stepbox_batch::ports::{JobRepository, Result};
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
 /// The moment at which everything was accepted and claimed: one minute before.
 pub const EARLIER: Timestamp = Timestamp(NOW.0 - 60_000);
+/// One minute later.
+pub const LATER: Timestamp = Timestamp(NOW.0 + 60_000);
 /// The length of a lease that began at [`EARLIER`] and expires exactly at [`NOW`], in milliseconds.
 pub const LEASE_MS: u64 = 60_000;
 
@@ -128,6 +130,8 @@ pub fn instance(text: &str) -> JobInstance {
         job: JobName::new("greet").unwrap(),
         job_type: "export".to_owned(),
         raw_parameters: json!({"greeting": "hello"}),
+        version: 1,
+        updated_at: NOW,
     }
 }
 
@@ -144,6 +148,7 @@ pub fn new(text: &str) -> NewJobExecution {
         steps: Vec::new(),
         partition: None,
         queue: None,
+        idempotency: None,
         changes: Vec::new(),
     }
 }

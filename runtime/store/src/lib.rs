@@ -46,6 +46,7 @@
 //!     }],
 //!     folder: None,
 //! };
+//! let now = Timestamp(1_700_000_000_000);
 //! let instance = JobInstance {
 //!     tenant: tenant.clone(),
 //!     code: InstanceCode::new("greet_nightly")?,
@@ -54,8 +55,9 @@
 //!     job: job.name.clone(),
 //!     job_type: job.job_type.clone(),
 //!     raw_parameters: json!({}),
+//!     version: 1,
+//!     updated_at: now,
 //! };
-//! let now = Timestamp(1_700_000_000_000);
 //! let by = Actor::new(Some("julia"), now);
 //! store.create_instance(&instance, &by).await?;
 //!
@@ -71,6 +73,7 @@
 //!     steps: Vec::new(),
 //!     partition: None,
 //!     queue: None,
+//!     idempotency: None,
 //!     changes: Vec::new(),
 //! };
 //! let claim = Claim { worker: "worker-1".to_owned(), now, lease_ms: 15_000 };
@@ -83,7 +86,7 @@
 //! store.save(&lease, Save { execution: Some(&execution), ..Save::default() }).await?;
 //! let answer = store.request_stop(&tenant, execution.id, &by).await?;
 //! assert_eq!(answer, StopRequest::Requested);
-//! assert!(store.is_stop_requested(&lease).await?);
+//! assert!(store.requests(&lease).await?.stop);
 //!
 //! execution.status = BatchStatus::Stopped;
 //! execution.exit_status = ExitStatus::new(ExitStatus::STOPPED);

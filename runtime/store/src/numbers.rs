@@ -24,6 +24,13 @@ macro_rules! claimed {
     };
 }
 
+/// [`QueueState::Paused`](stepbox_batch::execution::queue::QueueState::Paused).
+macro_rules! paused {
+    () => {
+        "3"
+    };
+}
+
 /// [`BatchStatus::Completed`](stepbox_batch::execution::status::BatchStatus::Completed).
 macro_rules! completed {
     () => {
@@ -48,7 +55,7 @@ macro_rules! running {
 
 #[cfg(feature = "sqlite")]
 pub(crate) use ended;
-pub(crate) use {claimed, completed, delayed, running, waiting};
+pub(crate) use {claimed, completed, delayed, paused, running, waiting};
 
 #[cfg(test)]
 mod tests {
@@ -65,6 +72,7 @@ mod tests {
             (waiting!(), QueueState::Waiting.number().to_string()),
             (delayed!(), QueueState::Delayed.number().to_string()),
             (claimed!(), QueueState::Claimed.number().to_string()),
+            (paused!(), QueueState::Paused.number().to_string()),
             (completed!(), BatchStatus::Completed.number().to_string()),
             (ended!(), those(BatchStatus::has_ended)),
             (running!(), those(BatchStatus::is_running)),

@@ -19,6 +19,7 @@ pub(crate) mod columns;
 pub(crate) mod event;
 pub(crate) mod execution;
 pub(crate) mod failure;
+pub(crate) mod idempotency;
 pub(crate) mod installed;
 pub(crate) mod job;
 pub(crate) mod lost;

@@ -267,6 +267,7 @@ async fn claimed(jobs: &Jobs) -> Result<Lease> {
         steps: Vec::new(),
         partition: None,
         queue: None,
+        idempotency: None,
         changes: Vec::new(),
     };
     let claim = Claim { worker: "bench".to_owned(), now, lease_ms: 60_000 };

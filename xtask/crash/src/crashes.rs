@@ -257,7 +257,7 @@ impl Crashes {
                         format!("it is {}, and its part {} is {}", latest.status, part.id, part.status);
                     return Err(self.broken(code, &what));
                 }
-                self.tenant.publish_restart(latest.id, &Default::default()).await?;
+                self.tenant.publish_restart(latest.id, &Default::default(), None).await?;
             }
             (status, _) => {
                 return Err(self.broken(code, &format!("it is {status}: {:?}", latest.exit_status)));

@@ -2,7 +2,7 @@
 
 use super::status::BatchStatus;
 use crate::clock::Timestamp;
-use crate::name::{InstanceCode, JobExecutionId};
+use crate::name::{InstanceCode, JobExecutionId, JobName};
 
 /// Which executions to list.
 ///
@@ -11,8 +11,14 @@ use crate::name::{InstanceCode, JobExecutionId};
 pub struct ExecutionFilter {
     /// Only executions of this instance.
     pub instance: Option<InstanceCode>,
-    /// Only executions in this status.
-    pub status: Option<BatchStatus>,
+    /// Only executions of this job.
+    pub job: Option<JobName>,
+    /// Only executions in one of these statuses; all if there is none.
+    pub statuses: Vec<BatchStatus>,
+    /// No executions of these instances.
+    pub hidden: Vec<InstanceCode>,
+    /// Only executions created at this moment or later.
+    pub created_since: Option<Timestamp>,
     /// Only executions created before this moment.
     pub created_before: Option<Timestamp>,
     /// Only executions with a smaller id, to page backwards.

@@ -48,6 +48,8 @@ pub struct JobExecution {
     ///
     /// Its worker never writes this.
     pub stop_requested: bool,
+    /// Whether a pause was requested, and the execution was not resumed since.
+    pub pause_requested: bool,
     /// Why it was set aside.
     ///
     /// An execution that is set aside is not claimed by a worker or rescued by the watchdog, until the store is

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::context::ExecutionContext;
+use super::idempotency::Idempotency;
 use super::job_execution::JobExecution;
 use super::lease::Claim;
 use super::part::Partition;
@@ -39,6 +40,8 @@ pub struct NewJobExecution {
     pub partition: Option<Partition>,
     /// How it waits for a worker; `None` for an execution that is not in the queue.
     pub queue: Option<Enqueue>,
+    /// The caller's name for the request; `None` accepts every request.
+    pub idempotency: Option<Idempotency>,
     /// The differences from the execution that it continues, for the audit trail; empty for most.
     pub changes: Vec<String>,
 }
@@ -66,6 +69,7 @@ impl NewJobExecution {
             worker: claim.map(|claim| claim.worker.clone()),
             attempt: u32::from(claim.is_some()),
             stop_requested: false,
+            pause_requested: false,
             set_aside: None,
             restart_of,
             partition,

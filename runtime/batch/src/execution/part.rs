@@ -36,6 +36,8 @@ pub struct PartitionState {
     pub has_ended: bool,
     /// Why it was set aside; `None` for most.
     pub set_aside: Option<String>,
+    /// Whether it pauses with its whole.
+    pub pause_requested: bool,
     /// The worker that runs it or ran it last.
     pub worker: Option<String>,
     /// How many of its items are processed.

@@ -55,11 +55,13 @@ pub enum QueueState {
     Delayed,
     /// A worker has it.
     Claimed,
+    /// It is PAUSED by a request: no worker takes it until it is resumed.
+    Paused,
 }
 
 impl QueueState {
     /// All states.
-    pub const ALL: [Self; 3] = [Self::Waiting, Self::Delayed, Self::Claimed];
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Delayed, Self::Claimed, Self::Paused];
 
     /// The stable name.
     pub const fn as_str(self) -> &'static str {
@@ -67,6 +69,7 @@ impl QueueState {
             Self::Waiting => "waiting",
             Self::Delayed => "delayed",
             Self::Claimed => "claimed",
+            Self::Paused => "paused",
         }
     }
 
@@ -141,13 +144,15 @@ pub enum Published {
     Queued(JobExecutionId),
     /// Another execution of the same instance and parameters has not ended.
     ThereAlready(JobExecutionId),
+    /// The same request was accepted before under the same key, and became that execution.
+    Replayed(JobExecutionId),
 }
 
 impl Published {
     /// The execution that does the requested work.
     pub fn id(self) -> JobExecutionId {
         match self {
-            Self::Queued(id) | Self::ThereAlready(id) => id,
+            Self::Queued(id) | Self::ThereAlready(id) | Self::Replayed(id) => id,
         }
     }
 }

@@ -5,6 +5,7 @@
 use super::lease::is_held;
 use super::status::BatchStatus::{self, *};
 use crate::clock::Timestamp;
+use crate::flow::Requests;
 use crate::name::JobExecutionId;
 use crate::ports::error::{RepositoryError, Result};
 
@@ -15,6 +16,15 @@ pub enum StopRequest {
     Requested,
     /// No worker had begun it; it is STOPPED now.
     StoppedAtOnce,
+}
+
+/// The outcome of a pause request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseRequest {
+    /// A worker holds the execution and will see the request.
+    Requested,
+    /// No worker had it; it is PAUSED now.
+    PausedAtOnce,
 }
 
 /// The stored values of an execution that decide which requests are allowed.
@@ -32,6 +42,10 @@ pub struct Standing {
     ///
     /// If so, no worker holds it.
     pub is_set_aside: bool,
+    /// Whether it is a part of another execution's step.
+    pub is_part: bool,
+    /// What was requested.
+    pub requests: Requests,
 }
 
 impl Standing {
@@ -39,6 +53,9 @@ impl Standing {
     pub fn claim(&self, now: Timestamp) -> Result<()> {
         match self.status {
             status if self.is_set_aside && !status.has_ended() => self.refuse("it is set aside"),
+            Starting | Paused if self.is_part && self.requests.pause => {
+                self.refuse("it pauses with its whole")
+            }
             Starting | Paused if self.is_held(now) => self.refuse("another worker has claimed it"),
             Starting | Paused => Ok(()),
             Started | Stopping | Pausing => self.refuse("a worker has begun it"),
@@ -54,6 +71,32 @@ impl Standing {
             _ if !self.stoppable => self.refuse("its job is not stoppable"),
             Starting | Paused if !self.is_held(now) => Ok(StopRequest::StoppedAtOnce),
             _ => Ok(StopRequest::Requested),
+        }
+    }
+
+    /// What a pause request does to it.
+    pub fn pause(&self, now: Timestamp) -> Result<PauseRequest> {
+        match self.status {
+            status if status.has_ended() => self.refuse("it has ended"),
+            _ if self.is_set_aside => self.refuse("it is set aside"),
+            _ if self.is_part => self.refuse("it is a part of another execution; pause that one"),
+            _ if !self.stoppable => self.refuse("its job is not stoppable"),
+            Stopping => self.refuse("it is to stop"),
+            _ if self.requests.stop => self.refuse("it is to stop"),
+            Starting | Paused if !self.is_held(now) => Ok(PauseRequest::PausedAtOnce),
+            _ => Ok(PauseRequest::Requested),
+        }
+    }
+
+    /// Whether it may wait in the queue again after a pause. `waits` says whether it waits there now.
+    pub fn resume(&self, waits: bool, now: Timestamp) -> Result<()> {
+        match self.status {
+            status if self.is_set_aside && !status.has_ended() => self.refuse("it is set aside"),
+            _ if self.is_part => self.refuse("it is a part of another execution; resume that one"),
+            Paused if self.is_held(now) => self.refuse("a worker has claimed it"),
+            Paused if waits => self.refuse("it waits for a worker already"),
+            Paused => Ok(()),
+            _ => self.refuse("only an execution that is PAUSED can be resumed"),
         }
     }
 
@@ -96,6 +139,11 @@ impl Standing {
         })
     }
 
+    /// Whether it has not begun, or is PAUSED, and no worker holds it.
+    pub fn is_free_to_begin(&self, now: Timestamp) -> bool {
+        matches!(self.status, Starting | Paused) && !self.is_held(now)
+    }
+
     fn is_held(&self, now: Timestamp) -> bool {
         is_held(self.lease_expires_at, now)
     }
@@ -109,53 +157,81 @@ impl Standing {
 mod tests {
     use super::*;
 
-    /// One line per status: the outcome of claim, stop and abandon with a lease that is free (or has expired), and
-    /// with a lease that is held.
+    /// One line per status: the answers with a lease that is free (or has expired), and with a lease that is held.
     #[test]
     fn answers_for_each_status() {
         let rows = [
-            (Starting, "claim=ok stop=at-once abandon=ok", "claim=no stop=requested abandon=no"),
-            (Started, "claim=no stop=requested abandon=no", "claim=no stop=requested abandon=no"),
-            (Stopping, "claim=no stop=requested abandon=no", "claim=no stop=requested abandon=no"),
-            (Pausing, "claim=no stop=requested abandon=no", "claim=no stop=requested abandon=no"),
-            (Paused, "claim=ok stop=at-once abandon=ok", "claim=no stop=requested abandon=no"),
-            (Stopped, "claim=no stop=no abandon=ok", "claim=no stop=no abandon=ok"),
-            (Failed, "claim=no stop=no abandon=ok", "claim=no stop=no abandon=ok"),
-            (Unknown, "claim=no stop=no abandon=ok", "claim=no stop=no abandon=ok"),
-            (Completed, "claim=no stop=no abandon=no", "claim=no stop=no abandon=no"),
-            (Abandoned, "claim=no stop=no abandon=no", "claim=no stop=no abandon=no"),
+            (Starting, "claim=ok stop=at-once pause=at-once resume=no abandon=ok"),
+            (Started, "claim=no stop=requested pause=requested resume=no abandon=no"),
+            (Stopping, "claim=no stop=requested pause=no resume=no abandon=no"),
+            (Pausing, "claim=no stop=requested pause=requested resume=no abandon=no"),
+            (Paused, "claim=ok stop=at-once pause=at-once resume=ok abandon=ok"),
+            (Stopped, "claim=no stop=no pause=no resume=no abandon=ok"),
+            (Failed, "claim=no stop=no pause=no resume=no abandon=ok"),
+            (Unknown, "claim=no stop=no pause=no resume=no abandon=ok"),
+            (Completed, "claim=no stop=no pause=no resume=no abandon=no"),
+            (Abandoned, "claim=no stop=no pause=no resume=no abandon=no"),
         ];
-        for (status, free, held) in rows {
-            assert_eq!(answers(status, None), free, "{status}, never claimed");
-            assert_eq!(answers(status, Some(Timestamp(10))), free, "{status}, lease over");
-            assert_eq!(answers(status, Some(Timestamp(11))), held, "{status}, held");
+        let held_rows = [
+            (Starting, "claim=no stop=requested pause=requested resume=no abandon=no"),
+            (Paused, "claim=no stop=requested pause=requested resume=no abandon=no"),
+        ];
+        for (status, free) in rows {
+            let held = held_rows.iter().find(|(known, _)| *known == status).map_or(free, |(_, held)| held);
+            let answers = |lease_expires_at| told_of(Standing { lease_expires_at, ..standing(status) });
+            assert_eq!(answers(None), free, "{status}, never claimed");
+            assert_eq!(answers(Some(Timestamp(10))), free, "{status}, lease over");
+            assert_eq!(answers(Some(Timestamp(11))), held, "{status}, held");
         }
     }
 
-    fn answers(status: BatchStatus, lease_expires_at: Option<Timestamp>) -> String {
-        let standing = Standing {
+    fn standing(status: BatchStatus) -> Standing {
+        Standing {
             id: JobExecutionId(1),
             status,
             stoppable: true,
-            lease_expires_at,
+            lease_expires_at: None,
             is_set_aside: false,
-        };
-        told_of(standing)
+            is_part: false,
+            requests: Requests::default(),
+        }
     }
 
     /// No worker begins an execution that is set aside, and a person may end it in any status.
     #[test]
     fn what_is_set_aside_is_only_ended() {
         for status in [Starting, Started, Stopping, Pausing, Paused] {
-            let standing = Standing {
-                id: JobExecutionId(1),
-                status,
-                stoppable: false,
-                lease_expires_at: None,
-                is_set_aside: true,
-            };
-            assert_eq!(told_of(standing), "claim=no stop=at-once abandon=ok", "{status}");
+            let standing = Standing { stoppable: false, is_set_aside: true, ..standing(status) };
+            let expected = "claim=no stop=at-once pause=no resume=no abandon=ok";
+            assert_eq!(told_of(standing), expected, "{status}");
         }
+    }
+
+    /// What a part, a job that is not stoppable and an execution with requests differ in.
+    #[test]
+    fn requests_and_parts_decide() {
+        let (stop, pause) = (Requests { stop: true, pause: false }, Requests { stop: false, pause: true });
+        let paused = standing(Paused);
+        let rows = [
+            (
+                Standing { requests: stop, ..standing(Started) },
+                "claim=no stop=requested pause=no resume=no abandon=no",
+            ),
+            (
+                Standing { requests: pause, ..paused },
+                "claim=ok stop=at-once pause=at-once resume=ok abandon=ok",
+            ),
+            (Standing { stoppable: false, ..paused }, "claim=ok stop=no pause=no resume=ok abandon=ok"),
+            (Standing { is_part: true, ..paused }, "claim=ok stop=at-once pause=no resume=no abandon=ok"),
+            (
+                Standing { is_part: true, requests: pause, ..paused },
+                "claim=no stop=at-once pause=no resume=no abandon=ok",
+            ),
+        ];
+        for (standing, expected) in rows {
+            assert_eq!(told_of(standing), expected, "{standing:?}");
+        }
+        assert!(paused.resume(true, Timestamp(10)).is_err(), "it waits already");
     }
 
     fn told_of(standing: Standing) -> String {
@@ -166,7 +242,13 @@ mod tests {
             Ok(StopRequest::Requested) => "requested",
             Err(_) => "no",
         };
+        let pause = match standing.pause(now) {
+            Ok(PauseRequest::PausedAtOnce) => "at-once",
+            Ok(PauseRequest::Requested) => "requested",
+            Err(_) => "no",
+        };
+        let resume = standing.resume(false, now).map_or("no", |()| "ok");
         let abandon = standing.abandon(now).map_or("no", |()| "ok");
-        format!("claim={claim} stop={stop} abandon={abandon}")
+        format!("claim={claim} stop={stop} pause={pause} resume={resume} abandon={abandon}")
     }
 }

@@ -28,7 +28,7 @@ pub enum BatchStatus {
     Unknown = 8,
     /// The worker is about to end and brings its steps to a checkpoint.
     Pausing = 9,
-    /// Waits at a checkpoint; can be resumed.
+    /// Waits at a checkpoint, or before its first step; can be resumed.
     Paused = 10,
 }
 
@@ -43,7 +43,7 @@ impl BatchStatus {
     pub fn may_become(self, next: Self) -> bool {
         use BatchStatus::*;
         match self {
-            Starting => matches!(next, Started | Stopping | Stopped | Failed | Abandoned),
+            Starting => matches!(next, Started | Stopping | Stopped | Pausing | Paused | Failed | Abandoned),
             Started => matches!(next, Completed | Stopping | Stopped | Pausing | Paused | Failed | Unknown),
             Stopping => matches!(next, Completed | Stopped | Failed | Unknown),
             Pausing => matches!(next, Completed | Paused | Stopping | Stopped | Failed | Unknown),

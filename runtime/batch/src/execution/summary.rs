@@ -49,6 +49,8 @@ pub struct ExecutionSummary {
     pub attempt: u32,
     /// Whether a stop was requested.
     pub stop_requested: bool,
+    /// Whether a pause was requested, and the execution was not resumed since.
+    pub pause_requested: bool,
     /// Why it was set aside: see [`JobExecution::set_aside`].
     pub set_aside: Option<String>,
     /// The execution that this one continues.
@@ -110,6 +112,7 @@ impl JobExecution {
             worker: self.worker.clone(),
             attempt: self.attempt,
             stop_requested: self.stop_requested,
+            pause_requested: self.pause_requested,
             set_aside: self.set_aside.clone(),
             restart_of: self.restart_of,
             failures: self.failures.clone(),

@@ -44,6 +44,14 @@ pub enum RepositoryError {
         /// The thing that needs it.
         user: String,
     },
+    /// The instance was changed after the caller had read it.
+    #[error("the instance `{code}` has version {current} now")]
+    StaleVersion {
+        /// The instance.
+        code: InstanceCode,
+        /// Its version.
+        current: u64,
+    },
     /// The status of the execution does not allow the request.
     #[error("execution {id} is {status}: {reason}")]
     WrongStatus {
@@ -58,6 +66,18 @@ pub enum RepositoryError {
     #[error("execution {id} of the same instance and parameters has not ended")]
     NotUnique {
         /// The other execution.
+        id: JobExecutionId,
+    },
+    /// The same request was accepted before, under the same key.
+    #[error("execution {id} was accepted under the same key before")]
+    AlreadyPublished {
+        /// The execution of the first request.
+        id: JobExecutionId,
+    },
+    /// Another request was accepted before under the same key.
+    #[error("the key was used for another request before, which became execution {id}")]
+    IdempotencyConflict {
+        /// The execution of the first request.
         id: JobExecutionId,
     },
     /// The tenant has as many waiting entries in the queue as it may have.
@@ -162,8 +182,11 @@ impl RepositoryError {
             Self::ComponentQuota(_) => "component-quota",
             Self::NotFound { .. } => "not-found",
             Self::InUse { .. } => "in-use",
+            Self::StaleVersion { .. } => "stale-version",
             Self::WrongStatus { .. } => "wrong-status",
             Self::NotUnique { .. } => "not-unique",
+            Self::AlreadyPublished { .. } => "already-published",
+            Self::IdempotencyConflict { .. } => "idempotency-conflict",
             Self::QueueFull { .. } => "queue-full",
             Self::ConcurrencyReached { .. } => "concurrency-reached",
             Self::LeaseLost { .. } => "lease-lost",

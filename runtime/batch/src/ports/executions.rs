@@ -5,12 +5,14 @@ use async_trait::async_trait;
 use super::error::Result;
 use super::listing::Listing;
 use crate::actor::Actor;
+use crate::clock::Timestamp;
 use crate::execution::failure::Warning;
 use crate::execution::filter::{ExecutionFilter, Purgeable};
+use crate::execution::idempotency::Idempotency;
 use crate::execution::job_execution::{Ancestor, JobExecution, Remains};
 use crate::execution::lease::{Claim, Lease};
 use crate::execution::new::NewJobExecution;
-use crate::execution::standing::StopRequest;
+use crate::execution::standing::{PauseRequest, StopRequest};
 use crate::execution::summary::ExecutionSummary;
 use crate::name::{JobExecutionId, TenantId};
 
@@ -18,6 +20,11 @@ use crate::name::{JobExecutionId, TenantId};
 #[async_trait]
 pub trait Executions: Send + Sync + 'static {
     /// Accepts an execution as STARTING, and puts it into the queue if `new.queue` is set.
+    ///
+    /// If it has a key that was used within the last day, nothing is accepted: the call fails with
+    /// [`AlreadyPublished`](super::RepositoryError::AlreadyPublished) if the request was the same one, and else with
+    /// [`IdempotencyConflict`](super::RepositoryError::IdempotencyConflict). A key is remembered in the transaction that
+    /// accepts its execution.
     ///
     /// With a claim, its lease begins in the same transaction. Then the execution is refused if the job limits how
     /// many executions of an instance run at a time, and that many run already.
@@ -27,8 +34,38 @@ pub trait Executions: Send + Sync + 'static {
         claim: Option<&Claim>,
     ) -> Result<(JobExecution, Option<Lease>)>;
 
+    /// Accepts several executions in one transaction, in this order, as [`create_execution`](Self::create_execution)
+    /// accepts each without a claim.
+    ///
+    /// Each has an answer of its own: one that is refused changes nothing, and the others are accepted. If the store
+    /// fails, none is.
+    async fn create_executions(&self, new: &[NewJobExecution]) -> Result<Vec<Result<JobExecutionId>>>;
+
+    /// The execution that the same request under the same key became within the last day; `None` for a new key.
+    ///
+    /// Fails if the request was another one.
+    async fn published_before(
+        &self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+        now: Timestamp,
+    ) -> Result<Option<JobExecutionId>>;
+
+    /// Forgets the keys from before a moment, of all tenants; returns how many.
+    async fn drop_keys(&self, before: Timestamp) -> Result<u64>;
+
     /// Sends a stop request to the worker of an execution, or stops an execution that no worker has begun.
     async fn request_stop(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<StopRequest>;
+
+    /// Sends a pause request to the worker of an execution, or pauses an execution that no worker has.
+    ///
+    /// The parts of its steps pause with it. It is PAUSED until it is resumed: no worker takes it from the queue.
+    async fn request_pause(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<PauseRequest>;
+
+    /// Makes an execution that is PAUSED wait in the queue, for any worker, and the parts of its steps with it.
+    ///
+    /// An execution that was in no queue gets a place there, as it was published without wishes.
+    async fn enqueue_paused(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()>;
 
     /// Abandons an execution: it will not be restarted.
     async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()>;

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::execution::lease::Lease;
 use crate::execution::save::Save;
 use crate::execution::step_execution::Tracking;
+use crate::flow::Requests;
 
 /// The calls of a worker for an execution whose lease it holds.
 ///
@@ -14,13 +15,13 @@ use crate::execution::step_execution::Tracking;
 /// [`RepositoryError::LeaseLost`](super::RepositoryError::LeaseLost).
 #[async_trait]
 pub trait ExecutionJournal: Send + Sync + 'static {
-    /// Prolongs a lease, and returns whether a stop was requested.
-    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool>;
+    /// Prolongs a lease, and returns what was requested.
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<Requests>;
 
-    /// Whether a stop was requested; fails if the lease was lost.
+    /// What was requested; fails if the lease was lost.
     ///
     /// The call is cheap enough to be made every 100 ms.
-    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool>;
+    async fn requests(&self, lease: &Lease) -> Result<Requests>;
 
     /// Saves the state of an execution and its step in one transaction; fails if the lease was lost.
     async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()>;

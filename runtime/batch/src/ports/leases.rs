@@ -15,7 +15,8 @@ pub trait Leases: Send + Sync + 'static {
     /// Takes the lease of an execution that is STARTING or PAUSED and whose lease is free or has expired, whether
     /// or not the execution is in the queue.
     ///
-    /// The limit of executions of one instance at a time applies here, too.
+    /// A pause that was requested is over: the execution is resumed, with the parts of its steps. A part that pauses
+    /// with its whole is refused. The limit of executions of one instance at a time applies here, too.
     async fn claim(&self, tenant: &TenantId, id: JobExecutionId, claim: &Claim, by: &Actor) -> Result<Lease>;
 
     /// Ends the leases of a worker that is known to be dead, of all tenants, so that no one waits for them to

@@ -76,6 +76,7 @@ fn in_queue(entry: &QueueEntry) -> String {
         QueueState::Waiting => format!("waits since {available_at}"),
         QueueState::Delayed => format!("waits until {available_at}"),
         QueueState::Claimed => "a worker has it".to_owned(),
+        QueueState::Paused => "waits until it is resumed".to_owned(),
     }];
     if *priority != 0 {
         parts.push(format!("priority {priority}"));

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::name::JobExecutionId;
 use stepbox::batch::ports::RepositoryError;
-use stepbox::{Error, Published, Purge, RestartOptions};
+use stepbox::{Error, Purge, RestartOptions};
 use stepbox_api::execution::{
-    Abandoned, Execution, LogLine, NotRemoved, Purged, Remains, StopAnswer, Warning,
+    Abandoned, Execution, LogLine, NotRemoved, PauseAnswer, Purged, Remains, StopAnswer, Warning,
 };
 use stepbox_api::list::Row;
 use stepbox_api::queue;
@@ -87,6 +87,23 @@ impl Site {
         }
     }
 
+    /// Asks an execution to pause.
+    pub(crate) async fn pause_execution(&self, id: u64) -> Result<PauseAnswer, CliError> {
+        match self {
+            Self::Here(here) => {
+                let id = JobExecutionId(id);
+                Ok(PauseAnswer::of(id, here.tenant.pause_execution(id).await?))
+            }
+        }
+    }
+
+    /// Lets an execution that is PAUSED wait for a worker.
+    pub(crate) async fn publish_resume(&self, id: u64) -> Result<(), CliError> {
+        match self {
+            Self::Here(here) => Ok(here.tenant.publish_resume(JobExecutionId(id)).await?),
+        }
+    }
+
     /// Puts a restart into the queue.
     pub(crate) async fn publish_restart(
         &self,
@@ -95,8 +112,8 @@ impl Site {
     ) -> Result<queue::Published, CliError> {
         match self {
             Self::Here(here) => {
-                let id = here.tenant.publish_restart(JobExecutionId(id), changes).await?;
-                Ok(queue::Published::of(Published::Queued(id)))
+                let published = here.tenant.publish_restart(JobExecutionId(id), changes, None).await?;
+                Ok(queue::Published::of(published))
             }
         }
     }

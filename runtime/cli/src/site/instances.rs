@@ -54,7 +54,7 @@ impl Site {
     /// Deletes an instance.
     pub(crate) async fn delete_instance(&self, code: &str) -> Result<(), CliError> {
         match self {
-            Self::Here(here) => Ok(here.tenant.delete_instance(code).await?),
+            Self::Here(here) => Ok(here.tenant.delete_instance(code, None).await?),
         }
     }
 

@@ -99,6 +99,12 @@ impl Files for Folders {
         Ok(OpenInput { source: Box::new(source), length: found.len(), version: None })
     }
 
+    fn open_written(&self, path: &str) -> Result<OpenInput> {
+        let file = Folders::open_written(self, path)?;
+        let found = file.metadata().map_err(|source| ConnectorError::file("open", path, source))?;
+        Ok(OpenInput { source: Box::new(file), length: found.len(), version: None })
+    }
+
     fn begin_output(
         &self,
         path: &str,

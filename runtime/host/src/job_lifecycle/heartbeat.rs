@@ -52,19 +52,22 @@ impl JobRun {
     /// If the lease is lost, the run ends here, because another worker has the execution now.
     async fn beat(&self) -> Result<(), RepositoryError> {
         let (lease, journal) = (&self.recorder.lease, &self.recorder.journal);
-        let stop_requested = if self.ms_since(lock(&self.state).last_heartbeat_us) >= self.heartbeat_ms() {
+        let requests = if self.ms_since(lock(&self.state).last_heartbeat_us) >= self.heartbeat_ms() {
             // If this process has a worker, the worker asks for the store's time once a second.
             if !self.installation.has_worker.load(Ordering::Acquire) {
                 self.installation.look_at_clock().await?;
             }
             let (begun, now) = (self.recorder.clock.ticks_us(), self.recorder.clock.now());
-            let stop_requested = journal.heartbeat(lease, now, self.lease_ms()).await?;
+            let requests = journal.heartbeat(lease, now, self.lease_ms()).await?;
             lock(&self.state).last_heartbeat_us = begun;
-            stop_requested
+            requests
         } else {
-            journal.is_stop_requested(lease).await?
+            journal.requests(lease).await?
         };
-        if stop_requested && !self.run.stop_requested() {
+        if requests.pause {
+            self.run.request_pause();
+        }
+        if requests.stop && !self.run.stop_requested() {
             self.run.request_stop();
             self.run.log(LogLevel::Info, "Stop requested");
             self.change_status(BatchStatus::Stopping).await?;

@@ -113,6 +113,7 @@ pub(crate) fn new_restart(
         steps: steps.into_iter().map(|step| carried_over(id, &job, step)).collect(),
         partition: None,
         queue: None,
+        idempotency: None,
         changes: options.changes(),
         job,
     })

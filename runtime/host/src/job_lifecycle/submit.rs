@@ -41,6 +41,7 @@ pub(crate) fn new_execution(
         steps: Vec::new(),
         partition: None,
         queue: None,
+        idempotency: None,
         changes: Vec::new(),
     })
 }
@@ -63,9 +64,16 @@ pub(crate) fn effective(job: &Job, instance: &JobInstance, overrides: &Value) ->
 
 /// Puts an execution into the queue, for any worker.
 pub(crate) async fn submit(here: TenantRef<'_>, new: &NewJobExecution) -> Result<Published, Error> {
-    match here.installation.repository.create_execution(new, None).await {
-        Ok((execution, _)) => Ok(Published::Queued(execution.id)),
+    let accepted = here.installation.repository.create_execution(new, None).await;
+    published(accepted.map(|(execution, _)| execution.id))
+}
+
+/// The outcome of a publication, from the answer of the store.
+pub(crate) fn published(accepted: Result<JobExecutionId, RepositoryError>) -> Result<Published, Error> {
+    match accepted {
+        Ok(id) => Ok(Published::Queued(id)),
         Err(RepositoryError::NotUnique { id }) => Ok(Published::ThereAlready(id)),
+        Err(RepositoryError::AlreadyPublished { id }) => Ok(Published::Replayed(id)),
         Err(error) => Err(error.into()),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stepbox_batch::clock::{Clock, Timestamp};
 use stepbox_batch::execution::{Lease, Save, Tracking};
+use stepbox_batch::flow::Requests;
 use stepbox_batch::ports::{ExecutionJournal, JobRepository, Result};
 
 use super::Metrics;
@@ -27,12 +28,12 @@ impl TimedJournal {
 
 #[async_trait]
 impl ExecutionJournal for TimedJournal {
-    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool> {
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<Requests> {
         self.timed("heartbeat", self.store.heartbeat(lease, now, lease_ms)).await
     }
 
-    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
-        self.timed("is-stop-requested", self.store.is_stop_requested(lease)).await
+    async fn requests(&self, lease: &Lease) -> Result<Requests> {
+        self.timed("requests", self.store.requests(lease)).await
     }
 
     async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()> {

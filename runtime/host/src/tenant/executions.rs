@@ -7,8 +7,8 @@ use serde_json::Value;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{
-    ExecutionFilter, ExecutionSummary, JobExecution, NewJobExecution, Purgeable, Remains, StepExecution,
-    StopRequest, Warning,
+    ExecutionFilter, ExecutionSummary, JobExecution, NewJobExecution, PauseRequest, Purgeable, Remains,
+    StepExecution, StopRequest, Warning,
 };
 use stepbox_batch::log::LogLine;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
@@ -289,6 +289,16 @@ impl Tenant {
         Ok(self.installation.repository.request_stop(&self.id, id, &self.by()?).await?)
     }
 
+    /// Requests a pause of an execution, wherever it runs.
+    ///
+    /// A worker that has it makes a checkpoint, and the execution is PAUSED then. An execution that no worker has is
+    /// PAUSED at once: it does not begin before it is resumed. The parts of its steps pause with it.
+    /// [`resume_execution`](Self::resume_execution) continues it in this process,
+    /// [`publish_resume`](Self::publish_resume) with any worker.
+    pub async fn pause_execution(&self, id: JobExecutionId) -> Result<PauseRequest, Error> {
+        Ok(self.installation.repository.request_pause(&self.id, id, &self.by()?).await?)
+    }
+
     /// Abandons an execution that will not be restarted, and removes its unfinished outputs.
     ///
     /// Returns the outputs that could not be removed.
@@ -308,7 +318,7 @@ impl Tenant {
         let is_by_age = purge.older_than_days > 0;
         let filter = ExecutionFilter {
             instance: purge.instance,
-            status: purge.status,
+            statuses: purge.status.into_iter().collect(),
             created_before: is_by_age.then(|| days_before(by.at, purge.older_than_days)),
             limit: PURGED_TOGETHER,
             ..ExecutionFilter::default()
@@ -342,8 +352,8 @@ impl Tenant {
     ) -> Result<HashSet<JobExecutionId>, Error> {
         let mut found = HashSet::new();
         for status in [BatchStatus::Stopped, BatchStatus::Failed, BatchStatus::Abandoned] {
-            if filter.status.is_none_or(|wanted| wanted == status) {
-                let filter = ExecutionFilter { status: Some(status), ..filter.clone() };
+            if filter.statuses.is_empty() || filter.statuses.contains(&status) {
+                let filter = ExecutionFilter { statuses: vec![status], ..filter.clone() };
                 let of_status = self.installation.repository.purgeable(&self.id, &filter).await?;
                 found.extend(of_status.into_iter().map(|purgeable| purgeable.id));
             }

@@ -1,11 +1,11 @@
 //! Job instances: saved parameters that are validated at every change.
 
 use serde_json::{Map, Value, json};
-use stepbox_batch::job::{Job, JobInstance};
+use stepbox_batch::job::{InstanceVersion, Job, JobInstance};
 use stepbox_batch::name::InstanceCode;
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::Violation;
-use stepbox_batch::ports::Listing;
+use stepbox_batch::ports::{Listing, RepositoryError};
 use stepbox_batch::remedy::{Listed, Remedy};
 
 use super::Tenant;
@@ -44,6 +44,10 @@ pub struct InstanceEdit {
     pub set: Option<Value>,
     /// Parameters to reset to their defaults.
     pub unset: Vec<String>,
+    /// The version that the caller has seen: an instance of another version is not changed.
+    ///
+    /// `None` changes the instance as it is now.
+    pub expected: Option<u64>,
 }
 
 impl Tenant {
@@ -72,15 +76,33 @@ impl Tenant {
             job: job.name.clone(),
             job_type: job.job_type.clone(),
             raw_parameters: new.parameters,
+            version: 0,
+            updated_at: self.now(),
         };
         effective(job, &instance, &json!({}))?;
-        self.installation.repository.create_instance(&instance, &self.by()?).await?;
-        Ok(instance)
+        Ok(self.installation.repository.create_instance(&instance, &self.by()?).await?)
     }
 
     /// Changes an instance if its parameters are still valid afterwards.
     pub async fn edit_instance(&self, code: &str, edit: InstanceEdit) -> Result<JobInstance, Error> {
+        loop {
+            let instance = self.edited(code, edit.clone()).await?;
+            // The parameters were merged with those of this version, so another one must not be overwritten.
+            let seen = Some(edit.expected.unwrap_or(instance.version));
+            match self.installation.repository.update_instance(&instance, seen, &self.by()?).await {
+                Err(RepositoryError::StaleVersion { .. }) if edit.expected.is_none() => {}
+                changed => return Ok(changed?),
+            }
+        }
+    }
+
+    /// The stored instance with the changes.
+    async fn edited(&self, code: &str, edit: InstanceEdit) -> Result<JobInstance, Error> {
         let mut instance = self.instance(code).await?;
+        if edit.expected.is_some_and(|expected| expected != instance.version) {
+            let (code, current) = (instance.code, instance.version);
+            return Err(RepositoryError::StaleVersion { code, current }.into());
+        }
         if let Some(label) = edit.label {
             instance.label = checked_label(label)?;
         }
@@ -93,7 +115,6 @@ impl Tenant {
             other => other,
         };
         effective(&job, &instance, &json!({}))?;
-        self.installation.repository.update_instance(&instance, &self.by()?).await?;
         Ok(instance)
     }
 
@@ -109,16 +130,32 @@ impl Tenant {
         instance.label = checked_label(label.unwrap_or_else(|| new_code.to_owned()))?;
         let job = self.job(instance.job.as_str()).await?;
         effective(&job, &instance, &json!({}))?;
-        self.installation.repository.create_instance(&instance, &self.by()?).await?;
-        Ok(instance)
+        Ok(self.installation.repository.create_instance(&instance, &self.by()?).await?)
     }
 
     /// Deletes an instance.
     ///
-    /// Its executions stay as history.
-    pub async fn delete_instance(&self, code: &str) -> Result<(), Error> {
-        let instance = self.instance(code).await?;
-        Ok(self.installation.repository.delete_instance(&self.id, &instance.code, &self.by()?).await?)
+    /// Its executions and its versions stay as history. An instance of another version than `expected` is not
+    /// deleted; `None` deletes it in any version.
+    pub async fn delete_instance(&self, code: &str, expected: Option<u64>) -> Result<(), Error> {
+        let code = self.instance(code).await?.code;
+        Ok(self.installation.repository.delete_instance(&self.id, &code, expected, &self.by()?).await?)
+    }
+
+    /// The versions of an instance, newest first, with the user who wrote each: at most the newest
+    /// [`INSTANCE_VERSIONS_KEPT`](stepbox_batch::job::INSTANCE_VERSIONS_KEPT).
+    ///
+    /// Versions of deleted instances with that code are included.
+    pub async fn instance_history(&self, code: &str) -> Result<Listing<InstanceVersion>, Error> {
+        let history = match InstanceCode::new(code) {
+            Ok(code) => self.installation.repository.instance_history(&self.id, &code).await?,
+            Err(_) => Listing::default(),
+        };
+        if history.rows() == 0 {
+            // The error names the nearest instance.
+            self.instance(code).await?;
+        }
+        Ok(history)
     }
 
     /// Returns the instance with that code.

@@ -61,6 +61,7 @@ impl Tenant {
             steps: done.map(|step| carried_over(id, &job, step)).collect(),
             partition: None,
             queue: None,
+            idempotency: None,
             changes: Vec::new(),
             job,
         };

@@ -59,12 +59,12 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
         AuditAction::InstanceChanged => {
             let raw_parameters = json!({ "greeting": "secret", "times": 2 });
             let changed = JobInstance { raw_parameters, ..instance("nightly") };
-            store.update_instance(&changed, by).await.unwrap();
+            store.update_instance(&changed, None, by).await.unwrap();
             ("nightly".to_owned(), json!({ "label": null, "parameters": ["greeting", "times"] }))
         }
         AuditAction::InstanceDeleted => {
             store.create_instance(&instance("weekly"), by).await.unwrap();
-            store.delete_instance(&tenant, &code("weekly"), by).await.unwrap();
+            store.delete_instance(&tenant, &code("weekly"), None, by).await.unwrap();
             ("weekly".to_owned(), json!({}))
         }
         AuditAction::ExecutionSubmitted => {
@@ -92,6 +92,11 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
             store.request_stop(&tenant, running.id, by).await.unwrap();
             (running.id.to_string(), json!({}))
         }
+        AuditAction::ExecutionPauseRequested => {
+            let (running, _) = in_status(store, Started, Hold::Held).await;
+            store.request_pause(&tenant, running.id, by).await.unwrap();
+            (running.id.to_string(), json!({}))
+        }
         AuditAction::ExecutionAbandoned => {
             let (failed, _) = in_status(store, Failed, Hold::Free).await;
             store.abandon(&tenant, failed.id, by).await.unwrap();
@@ -106,7 +111,7 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
         AuditAction::ExecutionSetAside | AuditAction::ExecutionRepaired => unreachable!("not asked for"),
         AuditAction::ExecutionPurged => {
             let (stopped, _) = in_status(store, Stopped, Hold::Free).await;
-            let filter = ExecutionFilter { status: Some(Stopped), ..ExecutionFilter::default() };
+            let filter = ExecutionFilter { statuses: vec![Stopped], ..ExecutionFilter::default() };
             store.purge(&tenant, &filter, by).await.unwrap();
             (stopped.id.to_string(), json!({ "instance": "nightly", "status": "STOPPED" }))
         }
@@ -165,8 +170,8 @@ pub async fn what_is_refused_leaves_no_event(store: &dyn JobRepository) {
         told(store.put_connector(&tenant, &connector("other", "Other", &["greet"]), &by).await),
         told(store.remove_connector(&tenant, &ConnectorCode::new("acme").unwrap(), &by).await),
         told(store.create_instance(&instance("nightly"), &by).await),
-        told(store.update_instance(&instance("weekly"), &by).await),
-        told(store.delete_instance(&tenant, &code("nightly"), &by).await),
+        told(store.update_instance(&instance("weekly"), None, &by).await),
+        told(store.delete_instance(&tenant, &code("nightly"), None, &by).await),
         told(store.create_execution(&new("weekly"), None).await),
         told(store.create_execution(&restart, None).await),
         told(store.claim(&tenant, running.id, &claim("w-2", NOW), &by).await),
@@ -187,7 +192,7 @@ pub async fn comes_newest_first_and_filtered(store: &dyn JobRepository) {
         store.create_instance(&instance(&code), &Actor::new(user, Timestamp(at))).await.unwrap();
     }
     let last = Actor::new(Some("julia"), Timestamp(4));
-    store.delete_instance(&tenant(), &code("i1"), &last).await.unwrap();
+    store.delete_instance(&tenant(), &code("i1"), None, &last).await.unwrap();
     let all = trail(store, &AuditFilter::default()).await;
     assert!(all.is_sorted_by(|later, earlier| later.id > earlier.id));
     assert_eq!(all[2].by.user, None, "nobody said who");
@@ -212,7 +217,7 @@ pub async fn outlives_what_it_tells_of(store: &dyn JobRepository) {
     in_status(store, Failed, Hold::Free).await;
     let before = trail(store, &AuditFilter::default()).await;
     store.purge(&tenant(), &ExecutionFilter::default(), &by(NOW)).await.unwrap();
-    store.delete_instance(&tenant(), &code("nightly"), &by(NOW)).await.unwrap();
+    store.delete_instance(&tenant(), &code("nightly"), None, &by(NOW)).await.unwrap();
     let after = trail(store, &AuditFilter::default()).await;
     assert_eq!(after[2..], before);
 }

@@ -159,7 +159,7 @@ pub async fn are_kept_while_an_instance_needs_them(store: &dyn JobRepository) {
     assert_eq!(error.to_string(), "the connector `acme` is used by instances `nightly`, `weekly`");
 
     for code in ["nightly", "weekly"] {
-        store.delete_instance(&tenant(), &crate::sample::code(code), &by(NOW)).await.unwrap();
+        store.delete_instance(&tenant(), &crate::sample::code(code), None, &by(NOW)).await.unwrap();
     }
     store.remove_connector(&tenant(), &acme, &by(NOW)).await.unwrap();
     assert_eq!(store.connectors(&tenant()).await.unwrap(), []);

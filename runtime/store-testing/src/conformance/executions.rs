@@ -8,7 +8,7 @@ use stepbox_batch::execution::{
     Checkpoint, ExecutionContext, ExecutionFilter, Failure, NewJobExecution, Save, StepExecution,
 };
 use stepbox_batch::job::{Job, JobInstance};
-use stepbox_batch::name::{JobExecutionId, StepName};
+use stepbox_batch::name::{JobExecutionId, JobName, StepName};
 use stepbox_batch::ports::JobRepository;
 
 use crate::sample::*;
@@ -138,7 +138,8 @@ pub async fn come_newest_first_and_filtered(store: &dyn JobRepository) {
     }
     let mut ids = Vec::new();
     for (position, code) in ["nightly", "weekly", "nightly", "weekly"].into_iter().enumerate() {
-        let new = NewJobExecution { by: by(Timestamp(position as i64)), ..new(code) };
+        let name = if position < 3 { "greet" } else { "leave" };
+        let new = NewJobExecution { by: by(Timestamp(position as i64)), job: job("acme", name), ..new(code) };
         ids.push(store.create_execution(&new, None).await.unwrap().0.id);
     }
     store.request_stop(&tenant(), ids[1], &by(NOW)).await.unwrap();
@@ -148,15 +149,22 @@ pub async fn come_newest_first_and_filtered(store: &dyn JobRepository) {
         (all.clone(), vec![3, 2, 1, 0]),
         (ExecutionFilter { instance: Some(code("nightly")), ..all.clone() }, vec![2, 0]),
         (ExecutionFilter { instance: Some(code("never")), ..all.clone() }, vec![]),
-        (ExecutionFilter { status: Some(BatchStatus::Stopped), ..all.clone() }, vec![1]),
+        (ExecutionFilter { statuses: vec![BatchStatus::Stopped], ..all.clone() }, vec![1]),
+        (ExecutionFilter { job: Some(named("greet")), ..all.clone() }, vec![2, 1, 0]),
+        (ExecutionFilter { job: Some(named("leave")), ..all.clone() }, vec![3]),
+        (ExecutionFilter { job: Some(named("never")), ..all.clone() }, vec![]),
         (ExecutionFilter { created_before: Some(Timestamp(2)), ..all.clone() }, vec![1, 0]),
+        (ExecutionFilter { created_since: Some(Timestamp(2)), ..all.clone() }, vec![3, 2]),
         (ExecutionFilter { before: Some(ids[2]), ..all.clone() }, vec![1, 0]),
         (ExecutionFilter { limit: 3, ..all.clone() }, vec![3, 2, 1]),
         (ExecutionFilter { before: Some(ids[3]), limit: 1, ..all.clone() }, vec![2]),
         (
             ExecutionFilter {
                 instance: Some(code("weekly")),
-                status: Some(BatchStatus::Starting),
+                job: Some(named("leave")),
+                statuses: vec![BatchStatus::Starting, BatchStatus::Failed],
+                hidden: vec![code("nightly")],
+                created_since: Some(Timestamp(3)),
                 created_before: Some(Timestamp(9)),
                 before: Some(JobExecutionId(u64::MAX)),
                 limit: 9,
@@ -169,6 +177,81 @@ pub async fn come_newest_first_and_filtered(store: &dyn JobRepository) {
         assert_eq!(listed(store, &filter).await, expected, "{filter:?}");
     }
     assert_eq!(store.execution(&tenant(), JobExecutionId(u64::MAX)).await.unwrap(), None);
+}
+
+fn named(job: &str) -> JobName {
+    JobName::new(job).unwrap()
+}
+
+/// Each page begins after the last execution of the page before, whatever their statuses are.
+pub async fn in_several_statuses_come_page_by_page(store: &dyn JobRepository) {
+    use BatchStatus::*;
+    with_instance(store).await;
+    let mut wanted = Vec::new();
+    for status in [Failed, Completed, Stopped, Failed, Failed, Completed, Stopped, Started, Failed] {
+        let (execution, _) = in_status(store, status, Hold::Free).await;
+        if matches!(status, Failed | Stopped) {
+            wanted.insert(0, execution.id);
+        }
+    }
+    for statuses in [vec![Failed, Stopped], vec![Stopped, Failed, Abandoned, Stopped]] {
+        for job in [None, Some(named("greet"))] {
+            let mut filter =
+                ExecutionFilter { statuses: statuses.clone(), job, limit: 2, ..Default::default() };
+            let mut found = Vec::new();
+            loop {
+                let page = listed(store, &filter).await;
+                let Some(last) = page.last() else { break };
+                filter.before = Some(*last);
+                found.extend(page);
+            }
+            assert_eq!(found, wanted, "{filter:?}");
+            let all = ExecutionFilter { before: None, limit: 0, ..filter };
+            assert_eq!(listed(store, &all).await, wanted, "{all:?}");
+        }
+    }
+    let purged = ExecutionFilter { statuses: vec![Failed, Stopped], limit: 3, ..Default::default() };
+    let purged = store.purge(&tenant(), &purged, &by(NOW)).await.unwrap();
+    wanted.reverse();
+    assert_eq!(purged, wanted[..3], "the oldest first");
+}
+
+/// Not even a count tells of executions of hidden instances.
+pub async fn of_hidden_instances_are_left_out(store: &dyn JobRepository) {
+    let codes = ["nightly", "weekly", "a", "ab"];
+    let mut ids = Vec::new();
+    for name in codes {
+        store.create_instance(&instance(name), &by(NOW)).await.unwrap();
+        ids.push(store.create_execution(&new(name), None).await.unwrap().0.id);
+    }
+    let rows = [
+        (vec![], "ab a weekly nightly"),
+        (vec!["a"], "ab weekly nightly"),
+        (vec!["ab", "never"], "a weekly nightly"),
+        (vec!["nightly", "weekly", "a", "ab"], ""),
+    ];
+    let starting = vec![BatchStatus::Starting];
+    let both = vec![BatchStatus::Starting, BatchStatus::Failed];
+    for (hidden, expected) in rows {
+        let hidden: Vec<_> = hidden.into_iter().map(code).collect();
+        let expected: Vec<_> = expected.split_whitespace().collect();
+        for statuses in [vec![], starting.clone(), both.clone()] {
+            for job in [None, Some(named("greet"))] {
+                let filter = ExecutionFilter {
+                    hidden: hidden.clone(),
+                    statuses: statuses.clone(),
+                    job,
+                    ..ExecutionFilter::default()
+                };
+                let found = listed(store, &filter).await;
+                let at = |id: &JobExecutionId| codes[ids.iter().position(|known| known == id).unwrap()];
+                assert_eq!(found.iter().map(at).collect::<Vec<_>>(), expected, "{filter:?}");
+            }
+        }
+        let asked = ExecutionFilter { instance: Some(code("a")), hidden, ..ExecutionFilter::default() };
+        let is_hidden = asked.hidden.contains(&code("a"));
+        assert_eq!(listed(store, &asked).await.is_empty(), is_hidden, "also if it is asked for by name");
+    }
 }
 
 pub async fn are_listed_without_context_and_checkpoints(store: &dyn JobRepository) {
@@ -234,7 +317,7 @@ pub async fn keep_their_parameters_when_the_instance_changes(store: &dyn JobRepo
     with_instance(store).await;
     let execution = waiting(store).await;
     let changed = JobInstance { raw_parameters: json!({"greeting": "bye"}), ..instance("nightly") };
-    store.update_instance(&changed, &by(NOW)).await.unwrap();
+    store.update_instance(&changed, None, &by(NOW)).await.unwrap();
     store.put_connector(&tenant(), &connector("acme", "Acme", &["greet"]), &by(NOW)).await.unwrap();
     assert_eq!(stored(store, execution.id).await, execution);
 }

@@ -100,7 +100,7 @@ async fn refuses_everything(store: &dyn JobRepository, lease: &Lease) {
         told(store.save(lease, Save::default()).await),
         told(store.save_tracking(lease, 0, Tracking::default(), NOW).await),
         told(store.heartbeat(lease, NOW, LEASE_MS).await),
-        told(store.is_stop_requested(lease).await),
+        told(store.requests(lease).await),
     ];
     assert_eq!(refused, ["lease-lost"; 4]);
 }
@@ -162,13 +162,13 @@ pub async fn a_paused_one_is_resumed_as_itself(store: &dyn JobRepository) {
 pub async fn a_heartbeat_prolongs_and_tells_of_a_stop(store: &dyn JobRepository) {
     with_instance(store).await;
     let (execution, lease) = started(store).await;
-    assert!(!store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap());
-    assert!(!store.is_stop_requested(&lease).await.unwrap());
+    assert!(!store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap().stop);
+    assert!(!store.requests(&lease).await.unwrap().stop);
     assert_eq!(lost(store, NOW).await, [], "without it, the lease would be over now");
 
     store.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
-    assert!(store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap());
-    assert!(store.is_stop_requested(&lease).await.unwrap());
+    assert!(store.heartbeat(&lease, NOW, LEASE_MS).await.unwrap().stop);
+    assert!(store.requests(&lease).await.unwrap().stop);
 }
 
 pub async fn written_in_the_future_are_cut_once(store: &dyn JobRepository) {

@@ -60,7 +60,8 @@ fn beginnings() -> Vec<(&'static str, Vec<Action>)> {
             "a whole that is to stop whose parts are run",
             [queued(2), split.clone(), held.clone(), vec![Stop(1)]].concat(),
         ),
-        ("a whole in no queue whose parts are run", [run, split, held].concat()),
+        ("a whole in no queue whose parts are run", [run, split.clone(), held.clone()].concat()),
+        ("a whole that is to pause whose parts are run", [queued(2), split, held, vec![Pause(1)]].concat()),
     ];
     let after = |(name, rest): (_, Vec<Action>)| (name, [&bystander[..], &rest].concat());
     rows.into_iter().map(after).collect()
@@ -76,7 +77,9 @@ fn actions(model: &Model, workers: usize) -> Vec<Action> {
     for (index, execution) in model.executions.iter().enumerate().filter(|(_, of)| of.tenant == 0) {
         actions.extend((0..workers).map(|by| Claim { execution: index, by }));
         actions.extend([Completed, Stopped, Failed].map(|status| End(index, status)));
-        actions.extend([Begin, Heed, Yield, Rest, Beat, Stop, Abandon].map(|action| action(index)));
+        actions.extend(
+            [Begin, Heed, Yield, Rest, Beat, Stop, Pause, Resume, Abandon].map(|action| action(index)),
+        );
         if execution.token > 0 {
             actions.push(Late(index));
         }

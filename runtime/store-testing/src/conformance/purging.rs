@@ -42,7 +42,7 @@ pub async fn keeps_the_last_success_of_each_instance(store: &dyn JobRepository) 
     assert_eq!(purged, [ids[0], ids[2], ids[4]]);
     assert_eq!(listed(store, &ExecutionFilter::default()).await, [ids[3], ids[1]]);
 
-    store.delete_instance(&tenant(), &code("nightly"), &by(NOW)).await.unwrap();
+    store.delete_instance(&tenant(), &code("nightly"), None, &by(NOW)).await.unwrap();
     assert_eq!(purge_all(store).await, [ids[1]], "what is no longer there has no last success");
 }
 
@@ -65,8 +65,8 @@ pub async fn takes_only_what_matches(store: &dyn JobRepository) {
     let all = ExecutionFilter::default();
     let rows = [
         (ExecutionFilter { created_before: Some(EARLIER), ..all.clone() }, vec![]),
-        (ExecutionFilter { status: Some(Started), ..all.clone() }, vec![]),
-        (ExecutionFilter { status: Some(Stopped), ..all.clone() }, vec![2]),
+        (ExecutionFilter { statuses: vec![Started], ..all.clone() }, vec![]),
+        (ExecutionFilter { statuses: vec![Stopped], ..all.clone() }, vec![2]),
         (ExecutionFilter { instance: Some(code("weekly")), limit: 1, ..all.clone() }, vec![1]),
         (ExecutionFilter { before: Some(ids[3]), ..all.clone() }, vec![0]),
         (ExecutionFilter { created_before: Some(NOW), ..all.clone() }, vec![3]),

@@ -47,7 +47,7 @@ pub async fn publish(store: &dyn JobRepository, new: &NewJobExecution) -> JobExe
     store.create_execution(new, None).await.unwrap().0.id
 }
 
-async fn entry(store: &dyn JobRepository, id: JobExecutionId) -> Option<QueueEntry> {
+pub async fn entry(store: &dyn JobRepository, id: JobExecutionId) -> Option<QueueEntry> {
     store.queue_entry(&tenant(), id).await.unwrap()
 }
 
@@ -475,9 +475,9 @@ pub async fn parts_end_with_the_whole(store: &dyn JobRepository) {
     move_to(store, &lease, &mut whole, Failed).await;
     store.save(&lease, Save { is_last: true, ..Save::default() }).await.unwrap();
     assert_eq!(take(store, 1).await.len(), 1, "its own worker sees to them itself");
-    assert!(!store.is_stop_requested(&lease_of_part).await.unwrap());
+    assert!(!store.requests(&lease_of_part).await.unwrap().stop);
     store.abandon(&tenant(), whole.id, &by(NOW)).await.unwrap();
-    assert!(store.is_stop_requested(&lease_of_part).await.unwrap(), "whoever runs one is told");
+    assert!(store.requests(&lease_of_part).await.unwrap().stop, "whoever runs one is told");
     assert_eq!(take(store, 9).await, [], "the part that nobody had begun has ended");
     assert_eq!(lost(store, NOW).await, []);
 
@@ -488,7 +488,7 @@ pub async fn parts_end_with_the_whole(store: &dyn JobRepository) {
     assert_ne!(running.partition.unwrap().of, lost_whole.id);
     assert_eq!(lost(store, NOW).await, [(tenant(), lost_whole.id, Fate::Failed)]);
     assert_eq!(take(store, 9).await, [], "none begins any more");
-    assert!(store.is_stop_requested(&lease_of_part_2).await.unwrap(), "whoever runs one is told");
+    assert!(store.requests(&lease_of_part_2).await.unwrap().stop, "whoever runs one is told");
     let parts = store.partitions(&tenant(), lost_whole.id).await.unwrap();
     let states: Vec<_> = parts.iter().map(|part| (part.status, part.stop_requested)).collect();
     assert_eq!(states, [(Starting, true), (Stopped, true)]);

@@ -51,6 +51,7 @@ pub async fn write_the_state_and_nothing_else(store: &dyn JobRepository) {
         worker: None,
         attempt: 9,
         stop_requested: true,
+        pause_requested: true,
         restart_of: Some(JobExecutionId(1)),
         context: ExecutionContext([("k".to_owned(), json!(1))].into()),
         steps: vec![step()],

@@ -59,7 +59,7 @@ pub async fn survive_a_save(store: &dyn JobRepository) {
     assert!(!execution.stop_requested, "the worker does not know yet");
     move_to(store, &lease, &mut execution, Started).await;
     store.save(&lease, Save { step: Some(&step()), ..Save::default() }).await.unwrap();
-    assert!(store.is_stop_requested(&lease).await.unwrap());
+    assert!(store.requests(&lease).await.unwrap().stop);
 
     move_to(store, &lease, &mut execution, Stopping).await;
     let again = store.request_stop(&tenant(), execution.id, &by(NOW.plus_ms(1))).await.unwrap();
@@ -108,5 +108,5 @@ pub async fn are_remembered_until_a_worker_comes(store: &dyn JobRepository) {
     move_to(store, &lease, &mut execution, Paused).await;
     store.save(&lease, Save { is_last: true, ..Save::default() }).await.unwrap();
     let next = store.claim(&tenant(), execution.id, &claim("w-2", NOW), &by(NOW)).await.unwrap();
-    assert!(store.is_stop_requested(&next).await.unwrap());
+    assert!(store.requests(&next).await.unwrap().stop);
 }

@@ -47,8 +47,8 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     let answers = [
         told(store.remove_connector(&stranger, &acme, &by(NOW)).await),
         told(store.remove_component(&stranger, &digest(1), &by(NOW)).await),
-        told(store.update_instance(&theirs, &by(NOW)).await),
-        told(store.delete_instance(&stranger, &code("nightly"), &by(NOW)).await),
+        told(store.update_instance(&theirs, None, &by(NOW)).await),
+        told(store.delete_instance(&stranger, &code("nightly"), None, &by(NOW)).await),
         told(store.create_execution(&new, None).await),
         told(store.claim(&stranger, waiting.id, &claim("w-9", NOW), &by(NOW)).await),
         told(store.request_stop(&stranger, running.id, &by(NOW)).await),
@@ -57,7 +57,7 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     assert_eq!(answers, ["not-found"; 8]);
     let answers = [
         told(store.heartbeat(&forged, NOW, LEASE_MS).await),
-        told(store.is_stop_requested(&forged).await),
+        told(store.requests(&forged).await),
         told(store.save(&forged, Save { step: Some(&step()), ..Save::default() }).await),
         told(store.save_tracking(&forged, 0, Tracking::default(), NOW).await),
     ];
@@ -73,7 +73,7 @@ pub async fn never_see_each_other(store: &dyn JobRepository) {
     assert_eq!(told(store.create_execution(&restart, None).await), "not-found");
 
     // The other tenant deletes its things; nothing of the first tenant is deleted.
-    store.delete_instance(&stranger, &code("nightly"), &by(NOW)).await.unwrap();
+    store.delete_instance(&stranger, &code("nightly"), None, &by(NOW)).await.unwrap();
     store.remove_connector(&stranger, &acme, &by(NOW)).await.unwrap();
     assert!(!store.remove_component(&stranger, &digest(1), &by(NOW)).await.unwrap());
     assert_eq!(store.executions(&tenant(), &ExecutionFilter::default()).await.unwrap(), before);

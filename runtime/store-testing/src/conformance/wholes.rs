@@ -134,7 +134,7 @@ pub async fn lost_before_their_parts_take_these_along_later(store: &dyn JobRepos
         let found: Vec<_> = lost(store, NOW).await.into_iter().map(|(_, id, _)| id).collect();
         assert_eq!(found, [whole.id], "{standing:?}");
         for lease in &leases[1..] {
-            assert!(store.is_stop_requested(lease).await.unwrap(), "its worker lives, and is asked to stop");
+            assert!(store.requests(lease).await.unwrap().stop, "its worker lives, and is asked to stop");
         }
         let expected: Vec<_> = leases[1..].iter().map(|lease| (tenant(), lease.id, Fate::Stopped)).collect();
         assert_eq!(lost(store, later).await, expected, "{standing:?}");
@@ -173,7 +173,7 @@ pub async fn that_ended_by_their_own_worker_leave_no_part_behind(store: &dyn Job
     found.sort_by_key(|(id, _)| *id);
     let parts = parts(store, whole.id).await;
     assert_eq!(found, [(parts[1].id, Fate::Stopped), (parts[2].id, Fate::Stopped)]);
-    assert!(store.is_stop_requested(&leases[1]).await.unwrap(), "its worker lives, and is asked to stop");
+    assert!(store.requests(&leases[1]).await.unwrap().stop, "its worker lives, and is asked to stop");
     let later = NOW.plus_ms(LEASE_MS);
     assert_eq!(lost(store, later).await, [(tenant(), parts[0].id, Fate::Stopped)]);
     goes_on(store).await;

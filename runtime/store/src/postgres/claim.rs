@@ -19,7 +19,7 @@ use tokio_postgres::Row as SqlRow;
 use super::connection::{Db, Named};
 use super::trouble::Outcome;
 use super::value::{Value, named};
-use super::{audit, executions, locks, queue};
+use super::{audit, executions, locks, pauses, queue};
 use crate::numbers::{claimed, waiting};
 use crate::record::audit::AuditRecord;
 use crate::record::columns::Columns;
@@ -70,6 +70,9 @@ pub(super) async fn by_number(
         audit::append(db, tenant, &Deed::execution_resumed(id, &claim.worker), by).await?;
     }
     check_concurrency_of(db, tenant, known, claim).await?;
+    if standing.requests.pause {
+        pauses::resume(db, tenant.as_str(), known, Timestamp(claim.now)).await?;
+    }
     queue::mark_claimed(db, tenant.as_str(), known).await?;
     let sql = "UPDATE job_executions
                SET lease_token = lease_token + 1, lease_expires_at = :lease_expires_at,

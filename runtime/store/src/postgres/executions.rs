@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use stepbox_batch::execution::standing::Standing;
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{
     Ancestor, ExecutionFilter, ExecutionSummary, JobExecution, Remains, StepExecution,
 };
@@ -26,7 +27,10 @@ pub(super) const ONE_MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ 
 
 /// The values of an execution that decide which requests are allowed. Its row is locked until the transaction ends.
 pub(super) async fn standing(db: &Db, tenant: &str, id: i64) -> Outcome<Standing> {
-    let sql = "SELECT status, stoppable, lease_expires_at, set_aside IS NOT NULL AS is_set_aside FROM job_executions
+    let sql = "SELECT status, stoppable, lease_expires_at, set_aside IS NOT NULL AS is_set_aside,
+                      partition_of IS NOT NULL AS is_part, stop_requested_at IS NOT NULL AS is_stopping,
+                      pause_requested_at IS NOT NULL AS is_pausing
+               FROM job_executions
                WHERE tenant = :tenant AND id = :id FOR NO KEY UPDATE";
     let found = db.row(sql, &named! {"tenant": tenant, "id": id}).await?;
     read_standing(id, &found.ok_or_else(|| not_found(id))?)
@@ -49,15 +53,20 @@ pub(super) async fn get(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outco
     Ok(with_steps(&found, &steps)?.pop())
 }
 
+/// An execution without its steps, in the transaction that has locked its row.
+pub(super) async fn locked(db: &Db, tenant: &TenantId, id: i64) -> Outcome<Option<JobExecution>> {
+    let sql = format!("SELECT {COLUMNS} FROM job_executions e WHERE e.tenant = :tenant AND e.id = :id");
+    let found = db.rows(&sql, &named! {"tenant": tenant.as_str(), "id": id}).await?;
+    Ok(with_steps(&found, &[])?.pop())
+}
+
 /// The executions as lists show them, as of one moment. Contexts and checkpoints are not read.
 pub(super) async fn list(
     db: &Db,
     tenant: &TenantId,
     filter: &ExecutionFilter,
 ) -> Outcome<Listing<ExecutionSummary>> {
-    let (conditions, mut values) = conditions(tenant, filter);
-    values.push(("limit", limit_of(filter.limit)));
-    let sql = list_statement(&conditions);
+    let (sql, values) = list_statement(tenant, filter);
     db.prepare_all([(sql.as_str(), &values[..])].into_iter()).await?;
     let (_, found) = tokio::try_join!(biased; db.run(ONE_MOMENT), db.rows(&sql, &values))?;
     let ids = found.iter().map(|row| row.number("id")).collect::<Outcome<Vec<_>>>()?;
@@ -81,7 +90,29 @@ fn summary(row: &SqlRow, steps: &[&SqlRow], jobs: &mut Jobs) -> Outcome<Executio
     Ok(ExecutionRecord::read(row)?.into_summary(steps, jobs)?)
 }
 
-pub(super) fn list_statement(conditions: &str) -> String {
+/// The statement of a list, and its values.
+///
+/// The newest executions in several statuses are the newest of the newest in each status: the server reads as many of
+/// each as the list may have, and not all of them.
+pub(super) fn list_statement<'a>(
+    tenant: &'a TenantId,
+    filter: &'a ExecutionFilter,
+) -> (String, Vec<(&'static str, Value<'a>)>) {
+    let (mut conditions, mut values) = conditions(tenant, filter);
+    values.push(("limit", limit_of(filter.limit)));
+    if let (None, None, [_, _, ..]) = (&filter.instance, &filter.job, &filter.statuses[..]) {
+        let of_status = |status: &BatchStatus| {
+            let conditions = conditions.replace(IN_STATUSES, &format!("e.status = {}", status.number()));
+            format!("(SELECT e.id FROM job_executions e WHERE {conditions} ORDER BY e.id DESC LIMIT :limit)")
+        };
+        let of_each = filter.statuses.iter().map(of_status).collect::<Vec<_>>().join(" UNION ALL ");
+        conditions = format!("e.tenant = :tenant AND e.id = ANY(ARRAY({of_each}))");
+        values.retain(|(name, _)| *name != "statuses");
+    }
+    (list_of(&conditions), values)
+}
+
+pub(super) fn list_of(conditions: &str) -> String {
     let columns = columns_of_lists();
     format!("SELECT {columns} FROM job_executions e WHERE {conditions} ORDER BY e.id DESC LIMIT :limit")
 }
@@ -137,16 +168,29 @@ fn fields(row: &SqlRow, of: &str) -> Vec<(String, String)> {
     fields
 }
 
+const IN_STATUSES: &str = "e.status = ANY(:statuses)";
+
 /// The filter as SQL. Only conditions that are set are written, so that each form can use its index.
 pub(super) fn conditions<'a>(
     tenant: &'a TenantId,
     filter: &'a ExecutionFilter,
 ) -> (String, Vec<(&'static str, Value<'a>)>) {
-    let ExecutionFilter { instance, status, created_before, before, limit: _ } = filter;
+    let ExecutionFilter { instance, job, statuses, hidden, created_since, created_before, before, limit: _ } =
+        filter;
+    let numbers = || statuses.iter().map(|status| i64::from(status.number()));
+    let status = match statuses[..] {
+        [] => None,
+        [status] => Some(("e.status = :status", "status", i64::from(status.number()).into())),
+        _ => Some((IN_STATUSES, "statuses", numbers().collect::<Vec<_>>().into())),
+    };
+    let codes = || hidden.iter().map(|code| code.as_str()).collect::<Value<'_>>();
     let wanted = [
         Some(("e.tenant = :tenant", "tenant", tenant.as_str().into())),
         instance.as_ref().map(|code| ("e.instance = :instance", "instance", code.as_str().into())),
-        status.map(|status| ("e.status = :status", "status", i64::from(status.number()).into())),
+        job.as_ref().map(|job| ("e.job_name = :job", "job", job.as_str().into())),
+        status,
+        (!hidden.is_empty()).then(|| ("e.instance <> ALL(:hidden)", "hidden", codes())),
+        created_since.map(|moment| ("e.created_at >= :created_since", "created_since", moment.0.into())),
         created_before.map(|moment| ("e.created_at < :created_before", "created_before", moment.0.into())),
         before.map(|id| ("e.id < :before", "before", stored_id(id).into())),
     ];

@@ -6,6 +6,7 @@
 //! is still valid until the watchdog or another worker acts on it, because a slow worker is not a lost one. Each
 //! write under the lease locks the execution's row, so no other worker takes the lease in between.
 
+use stepbox_batch::flow::Requests;
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::ports::RepositoryError;
 
@@ -13,6 +14,7 @@ use super::connection::Db;
 use super::trouble::{Outcome, Trouble};
 use super::value::named;
 use crate::record::columns::Columns;
+use crate::record::execution::requests as read_requests;
 use crate::record::step::TrackingRecord;
 use crate::save::LeaseRecord;
 
@@ -20,25 +22,24 @@ use crate::save::LeaseRecord;
 pub(super) const HELD: &str =
     "tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL";
 
-/// Prolongs a lease; returns whether a stop was requested.
+/// Prolongs a lease; returns what was requested.
 pub(super) async fn heartbeat(
     db: &Db,
     lease: &LeaseRecord,
     now: i64,
     lease_expires_at: i64,
-) -> Outcome<bool> {
+) -> Outcome<Requests> {
     let values = named! {
         "lease_expires_at": lease_expires_at, "now": now,
         "tenant": &lease.tenant, "id": lease.id, "token": lease.token,
     };
-    let row = db.row(HEARTBEAT, &values).await?.ok_or_else(|| lost(lease))?;
-    row.flag("is_stopping")
+    read_requests(&db.row(HEARTBEAT, &values).await?.ok_or_else(|| lost(lease))?)
 }
 
 pub(super) const HEARTBEAT: &str = "
     UPDATE job_executions SET lease_expires_at = :lease_expires_at, heartbeat_at = :now
     WHERE tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL
-    RETURNING stop_requested_at IS NOT NULL AS is_stopping";
+    RETURNING stop_requested_at IS NOT NULL AS is_stopping, pause_requested_at IS NOT NULL AS is_pausing";
 
 /// Ends the leases of a worker now. For all tenants, on purpose: a process works for all of them.
 pub(super) async fn expire(db: &Db, worker: &str, now: i64) -> Outcome<()> {
@@ -56,14 +57,15 @@ pub(super) async fn cut(db: &Db, now: i64) -> Outcome<()> {
     db.execute(sql, &named! {"now": now}).await.map(drop)
 }
 
-pub(super) async fn is_stop_requested(db: &Db, lease: &LeaseRecord) -> Outcome<bool> {
+/// What was requested.
+pub(super) async fn requests(db: &Db, lease: &LeaseRecord) -> Outcome<Requests> {
     let values = named! {"tenant": &lease.tenant, "id": lease.id, "token": lease.token};
-    let row = db.row(IS_STOP_REQUESTED, &values).await?.ok_or_else(|| lost(lease))?;
-    row.flag("is_stopping")
+    read_requests(&db.row(REQUESTS, &values).await?.ok_or_else(|| lost(lease))?)
 }
 
-pub(super) const IS_STOP_REQUESTED: &str = "
-    SELECT stop_requested_at IS NOT NULL AS is_stopping FROM job_executions
+pub(super) const REQUESTS: &str = "
+    SELECT stop_requested_at IS NOT NULL AS is_stopping, pause_requested_at IS NOT NULL AS is_pausing
+    FROM job_executions
     WHERE tenant = :tenant AND id = :id AND lease_token = :token AND lease_expires_at IS NOT NULL";
 
 /// Writes only a step's progress. Its commit does not wait for the disk.

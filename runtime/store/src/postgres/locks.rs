@@ -1,7 +1,7 @@
 //! Locks for work that only one process may do at a time, although it touches no row that could be locked. Each
 //! lock lasts until the end of the transaction, and is taken before any row.
 //!
-//! The first number, `Stbx` or `Stby`, distinguishes our locks from those of other programs in the same database.
+//! The first number, `Stbx`, `Stby` or `Stbz`, distinguishes our locks from those of other programs in the same database.
 
 use stepbox_batch::name::TenantId;
 
@@ -16,4 +16,11 @@ pub(super) const CLAIMS: &str = "SELECT pg_advisory_xact_lock(1400136312, 2)";
 pub(super) async fn inventory(db: &Db, tenant: &TenantId) -> Outcome<()> {
     let sql = "SELECT pg_advisory_xact_lock(1400136313, hashtext(:tenant))";
     db.rows(sql, &named! {"tenant": tenant.as_str()}).await.map(drop)
+}
+
+/// Work of a tenant on something that has this name and may not be there yet. Names of two things that are equal only
+/// wait for each other.
+pub(super) async fn by_name(db: &Db, tenant: &TenantId, name: &str) -> Outcome<()> {
+    let sql = "SELECT pg_advisory_xact_lock(1400136314, hashtext(:tenant || ' ' || :name))";
+    db.rows(sql, &named! {"tenant": tenant.as_str(), "name": name}).await.map(drop)
 }

@@ -14,11 +14,13 @@ use stepbox_batch::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use stepbox_batch::execution::rescue::rescued;
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{
-    Ancestor, Claim, Claimed, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution,
-    PartitionState, Purgeable, Remains, Rescued, Save, StopRequest, Tracking, Warning, Whose,
+    Ancestor, Claim, Claimed, ExecutionFilter, ExecutionSummary, Idempotency, JobExecution, Lease,
+    NewJobExecution, PartitionState, PauseRequest, Purgeable, Remains, Rescued, Save, StopRequest, Tracking,
+    Warning, Whose,
 };
+use stepbox_batch::flow::Requests;
 use stepbox_batch::inventory::{Component, Connector};
-use stepbox_batch::job::JobInstance;
+use stepbox_batch::job::{InstanceVersion, JobInstance};
 use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::{
     AuditTrail, EVENTS_PURGED_TOGETHER, EventPage, ExecutionJournal, Executions, Installation, Instances,
@@ -31,9 +33,10 @@ use super::connection::{self, Db};
 use super::saves::REPEATS_MAX;
 use super::trouble::{Outcome, Remedy, explained};
 use super::{
-    PostgresStore, aside, audit, claim, components, connectors, endings, executions, installation, instances,
-    leases, outbox, parts, purging, queue, rescue, steps, submit, workers,
+    PostgresStore, aside, audit, claim, components, connectors, endings, executions, idempotency,
+    installation, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit, workers,
 };
+use crate::record::idempotency::KeyRecord;
 use crate::record::stored_id;
 use crate::record::worker::WorkerRecord;
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord};
@@ -151,16 +154,27 @@ impl Inventory for PostgresStore {
 
 #[async_trait]
 impl Instances for PostgresStore {
-    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<JobInstance> {
         transaction!(self, |db| instances::create(db, instance, by))
     }
 
-    async fn update_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
-        transaction!(self, |db| instances::update(db, instance, by))
+    async fn update_instance(
+        &self,
+        instance: &JobInstance,
+        expected: Option<u64>,
+        by: &Actor,
+    ) -> Result<JobInstance> {
+        transaction!(self, |db| instances::update(db, instance, expected, by))
     }
 
-    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Result<()> {
-        transaction!(self, |db| instances::delete(db, tenant, code, by))
+    async fn delete_instance(
+        &self,
+        tenant: &TenantId,
+        code: &InstanceCode,
+        expected: Option<u64>,
+        by: &Actor,
+    ) -> Result<()> {
+        transaction!(self, |db| instances::delete(db, tenant, code, expected, by))
     }
 
     async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>> {
@@ -169,6 +183,14 @@ impl Instances for PostgresStore {
 
     async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Listing<JobInstance>> {
         look!(self, |db| instances::list(db, tenant, job_type))
+    }
+
+    async fn instance_history(
+        &self,
+        tenant: &TenantId,
+        code: &InstanceCode,
+    ) -> Result<Listing<InstanceVersion>> {
+        look!(self, |db| instances::history(db, tenant, code))
     }
 }
 
@@ -193,8 +215,46 @@ impl Executions for PostgresStore {
         Ok((execution, claim.map(|_| lease)))
     }
 
+    async fn create_executions(&self, new: &[NewJobExecution]) -> Result<Vec<Result<JobExecutionId>>> {
+        let executions: Vec<_> = new.iter().map(|new| (new, NewRecord::from(&new.accepted(None)))).collect();
+        let answers = transaction!(self, |db| submit::create_each(db, &executions))?;
+        self.wake.everywhere(&self.connections).await;
+        Ok(answers)
+    }
+
+    async fn published_before(
+        &self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+        now: Timestamp,
+    ) -> Result<Option<JobExecutionId>> {
+        let key = KeyRecord::new(tenant, idempotency, now);
+        look!(self, |db| idempotency::first(db, &key))
+    }
+
+    async fn drop_keys(&self, before: Timestamp) -> Result<u64> {
+        let mut gone = 0;
+        loop {
+            let together = work!(self, |db| idempotency::drop_some(db, before))?;
+            gone += together;
+            if together < idempotency::DROPPED_TOGETHER.into() {
+                return Ok(gone);
+            }
+        }
+    }
+
     async fn request_stop(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<StopRequest> {
         transaction!(self, |db| endings::request_stop(db, tenant, id, by))
+    }
+
+    async fn request_pause(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<PauseRequest> {
+        transaction!(self, |db| pauses::request(db, tenant, id, by))
+    }
+
+    async fn enqueue_paused(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()> {
+        transaction!(self, |db| pauses::enqueue(db, tenant, id, by))?;
+        self.wake.everywhere(&self.connections).await;
+        Ok(())
     }
 
     async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()> {
@@ -265,14 +325,14 @@ impl Parts for PostgresStore {
 
 #[async_trait]
 impl ExecutionJournal for PostgresStore {
-    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool> {
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<Requests> {
         let (lease, end) = (LeaseRecord::from(lease), now.plus_ms(lease_ms));
         work!(self, |db| leases::heartbeat(db, &lease, now.0, end.0))
     }
 
-    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
+    async fn requests(&self, lease: &Lease) -> Result<Requests> {
         let lease = LeaseRecord::from(lease);
-        work!(self, |db| leases::is_stop_requested(db, &lease))
+        work!(self, |db| leases::requests(db, &lease))
     }
 
     async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()> {

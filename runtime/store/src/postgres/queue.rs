@@ -8,7 +8,7 @@ use stepbox_batch::name::TenantId;
 use super::connection::Db;
 use super::trouble::{Outcome, listed};
 use super::value::named;
-use crate::numbers::{claimed, delayed, waiting};
+use crate::numbers::{claimed, delayed, paused, waiting};
 use crate::record::Listed;
 use crate::record::columns::Columns;
 use crate::record::queue::{ENTRY_COLUMNS, depth, entry as read_entry};
@@ -37,12 +37,18 @@ pub(super) const HAS_WORK: &str = concat!(
     " AND available_at <= :now) AS has_work"
 );
 
-/// Makes an entry wait again after its worker was lost.
+/// Makes an entry wait again after its worker was lost; after a pause request, until the execution is resumed.
 pub(super) async fn requeue(db: &Db, tenant: &str, id: i64, loss: &Loss, now: Timestamp) -> Outcome<()> {
     let available_at = loss.available_at(now);
     let state = if available_at > now { QueueState::Delayed } else { QueueState::Waiting };
-    let sql = "UPDATE queue_entries SET state = :state, losses = :losses, available_at = :available_at
-               WHERE tenant = :tenant AND execution_id = :id";
+    let sql = concat!(
+        "UPDATE queue_entries q
+         SET state = CASE WHEN e.pause_requested_at IS NULL THEN :state ELSE ",
+        paused!(),
+        " END, losses = :losses, available_at = :available_at
+         FROM job_executions e
+         WHERE q.tenant = :tenant AND q.execution_id = :id AND e.tenant = :tenant AND e.id = :id"
+    );
     let values = named! {
         "state": i64::from(state.number()), "losses": i64::from(loss.losses), "available_at": available_at.0,
         "tenant": tenant, "id": id,

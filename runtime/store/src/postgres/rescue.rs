@@ -130,11 +130,13 @@ async fn act(db: &Db, tenant: &str, id: i64, lost: Lost, now: Timestamp) -> Outc
 }
 
 /// Pauses an execution at its last checkpoint. Its token grows, so that a worker that still believes to hold the
-/// lease is fenced at once. An execution that was claimed and not begun waits as before.
+/// lease is fenced at once. An execution that was claimed and not begun waits as before,
+/// unless a pause was requested.
 async fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     let execution = "
         UPDATE job_executions
-        SET status = CASE status WHEN :starting THEN status ELSE :paused END, updated_at = :now,
+        SET status = CASE WHEN status = :starting AND pause_requested_at IS NULL THEN status ELSE :paused END,
+            updated_at = :now,
             worker = CASE status WHEN :starting THEN NULL ELSE worker END,
             lease_expires_at = NULL, lease_token = lease_token + 1
         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";

@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::standing::Standing;
 use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::flow::Requests;
 use stepbox_batch::ports::{RepositoryError, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
@@ -28,7 +29,7 @@ use super::session::Session;
 use super::steps;
 use super::trouble::{Outcome, Remedy, Trouble};
 use super::value::{Value, named};
-use crate::numbers::waiting;
+use crate::numbers::{paused, waiting};
 use crate::record::Row;
 use crate::record::columns::Columns;
 use crate::record::event::NewEvent;
@@ -274,6 +275,8 @@ async fn why(db: &Db, pending: &Pending, is_again: bool) -> Outcome<()> {
                 stoppable,
                 lease_expires_at: None,
                 is_set_aside: false,
+                is_part: false,
+                requests: Requests::default(),
             };
             standing.become_status(*next)?;
             // The status may follow by now, so another worker has changed it in between.
@@ -351,7 +354,7 @@ fn execution<'a>(save: &'a SaveRecord, values: &mut Vec<(&'static str, Value<'a>
     if save.is_last {
         changes.push("lease_expires_at = NULL");
     }
-    let columns = "tenant, id, ended_at, updated_at";
+    let columns = "tenant, id, ended_at, updated_at, pause_requested_at";
     match changes.is_empty() {
         true => format!("WITH held AS (SELECT {columns} FROM job_executions WHERE {HELD} FOR NO KEY UPDATE)"),
         false => format!(
@@ -412,15 +415,18 @@ const WARNINGS: &str = ", warnings AS (
          WITH ORDINALITY AS w (step, code, reason, place, item, number)
     ON CONFLICT DO NOTHING)";
 
-/// Releases the entry of an execution that no worker holds any more. It is deleted if the execution has ended, and
-/// waits for the next worker if the execution is paused.
+/// Releases the entry of an execution that no worker holds any more. It is deleted if the execution has ended. Else it
+/// waits for the next worker or, after a pause request, until the execution is resumed.
 const LET_GO: &str = concat!(
     ", gone AS (
         DELETE FROM queue_entries WHERE tenant = :tenant AND execution_id = :id
            AND EXISTS (SELECT FROM held WHERE ended_at IS NOT NULL)),
     waits AS (
-        UPDATE queue_entries SET state = ",
+        UPDATE queue_entries SET state = (
+            SELECT CASE WHEN pause_requested_at IS NULL THEN ",
     waiting!(),
-    ", available_at = (SELECT updated_at FROM held)
+    " ELSE ",
+    paused!(),
+    " END FROM held), available_at = (SELECT updated_at FROM held)
         WHERE tenant = :tenant AND execution_id = :id AND EXISTS (SELECT FROM held WHERE ended_at IS NULL))"
 );

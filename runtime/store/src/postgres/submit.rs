@@ -6,20 +6,23 @@
 //! locks: one process writes at a time.
 
 use stepbox_batch::audit::Deed;
+use stepbox_batch::error_kind::ErrorKind;
 use stepbox_batch::execution::NewJobExecution;
 use stepbox_batch::execution::event::EventKind;
 use stepbox_batch::execution::queue::QueueState;
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::ports::RepositoryError;
+use stepbox_batch::ports::{RepositoryError, Result};
 
 use super::connection::Db;
+use super::lanes::Lane;
 use super::leases::HELD;
 use super::trouble::{Outcome, Trouble};
 use super::value::{Value, named};
-use super::{claim, executions, instances, leases, locks, steps};
+use super::{claim, executions, idempotency, instances, leases, locks, pauses, steps};
 use crate::record::audit::AuditRecord;
 use crate::record::columns::Columns;
 use crate::record::execution::AcceptedRecord;
+use crate::record::idempotency::{KeyRecord, refuse};
 use crate::record::{Row, stored};
 use crate::save::{ClaimRecord, LeaseRecord, NewRecord};
 
@@ -41,11 +44,11 @@ pub(super) const ACCEPT: &str = "
         INSERT INTO job_executions
             (tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token,
              lease_expires_at, heartbeat_at, restart_of, user_name, worker, exit_code, exit_description,
-             failures, context, parameters, parameters_key, job, partition_of, partition_step,
+             failures, context, parameters, parameters_key, job, job_name, partition_of, partition_step,
              partition_number, partition_count)
         SELECT :tenant, :instance, :status, :stoppable, :created_at, :updated_at, :attempt, :attempt,
                :lease_expires_at, :heartbeat_at, :restart_of, :user_name, :worker, :exit_code, :exit_description,
-               :failures, :context, :parameters, :parameters_key, :job, :partition_of, :partition_step,
+               :failures, :context, :parameters, :parameters_key, :job, :job_name, :partition_of, :partition_step,
                :partition_number, :partition_count
         FROM known, room WHERE is_free AND (NOT :is_queued OR EXISTS (SELECT FROM lane))
         RETURNING id),
@@ -66,9 +69,14 @@ pub(super) const ACCEPT: &str = "
 
 /// Whether one statement is enough: nothing else must be read, locked or written.
 pub(super) fn is_plain(new: &NewJobExecution, claim: Option<&ClaimRecord>) -> bool {
+    new.steps.is_empty() && new.idempotency.is_none() && !needs_check(new, claim)
+}
+
+/// Whether something must be read under a lock of its own.
+fn needs_check(new: &NewJobExecution, claim: Option<&ClaimRecord>) -> bool {
     let is_unique = new.queue.as_ref().is_some_and(|queue| queue.is_unique);
     let is_limited = claim.is_some() && new.job.concurrency.is_some();
-    new.restart_of.is_none() && new.steps.is_empty() && !is_unique && !is_limited
+    new.restart_of.is_some() || is_unique || is_limited
 }
 
 /// Accepts an execution; returns its id. In a transaction, unless it is plain.
@@ -78,14 +86,48 @@ pub(super) async fn create(
     record: &NewRecord,
     claim: Option<&ClaimRecord>,
 ) -> Outcome<JobExecutionId> {
-    if !is_plain(new, claim) {
+    let key = new.idempotency.as_ref().map(|given| KeyRecord::new(&new.tenant, given, new.by.at));
+    if let Some(key) = &key {
+        // The second of two requests at once waits here, and then sees the first.
+        locks::by_name(db, &new.tenant, &key.key).await?;
+        refuse(idempotency::first(db, key).await?)?;
+    }
+    if needs_check(new, claim) {
         check(db, new, record, claim).await?;
     }
     let id = insert(db, new, record, claim).await?;
     for step in &record.steps {
         steps::put(db, &record.accepted.tenant, id, step).await?;
     }
-    Ok(Row(format!("execution {id}")).id("id", id)?)
+    let id = Row(format!("execution {id}")).id("id", id)?;
+    if let Some(key) = &key {
+        idempotency::keep(db, key, id).await?;
+    }
+    Ok(id)
+}
+
+/// Accepts executions in a transaction, each in a savepoint of its own: what is refused is rolled back alone.
+pub(super) async fn create_each(
+    db: &Db,
+    executions: &[(&NewJobExecution, NewRecord)],
+) -> Outcome<Vec<Result<JobExecutionId>>> {
+    let mut answers = Vec::new();
+    for (new, record) in executions {
+        db.run("SAVEPOINT one").await?;
+        let answer = match create(db, new, record, None).await {
+            Ok(id) => {
+                db.run("RELEASE SAVEPOINT one").await?;
+                Ok(id)
+            }
+            Err(Trouble::Repository(refusal)) if refusal.kind() != ErrorKind::StoreUnavailable => {
+                db.run("ROLLBACK TO SAVEPOINT one").await?;
+                Err(refusal)
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        answers.push(answer);
+    }
+    Ok(answers)
 }
 
 /// Accepts the parts of a step, in a transaction in which no other worker gets the lease.
@@ -94,13 +136,21 @@ pub(super) async fn create_partitions(
     lease: &LeaseRecord,
     parts: &[(&NewJobExecution, NewRecord)],
 ) -> Outcome<()> {
-    let sql = format!("SELECT id FROM job_executions WHERE {HELD} FOR NO KEY UPDATE");
+    let sql = format!(
+        "SELECT pause_requested_at IS NOT NULL AS is_pausing FROM job_executions WHERE {HELD} FOR NO KEY UPDATE"
+    );
     let values = named! {"tenant": &lease.tenant, "id": lease.id, "token": lease.token};
-    db.row(&sql, &values).await?.ok_or_else(|| leases::lost(lease))?;
+    let whole = db.row(&sql, &values).await?.ok_or_else(|| leases::lost(lease))?;
     for (new, record) in parts {
         create(db, new, record, None).await?;
     }
-    Ok(())
+    match parts.first() {
+        // A pause that was requested since the worker asked last is one of the parts, too.
+        Some((new, _)) if whole.flag("is_pausing")? => {
+            pauses::pause_parts(db, &lease.tenant, lease.id, new.by.at).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks that need locks of their own. Each lock is taken before anything is read.
@@ -170,7 +220,7 @@ async fn insert(
         if row.flag("has_lane")? || !place.is_queued {
             return Err(place.full().into());
         }
-        place.make_lane(db).await?;
+        place.lane.make(db).await?;
     }
 }
 
@@ -204,6 +254,7 @@ pub(super) fn values<'a>(
             "parameters": &accepted.parameters,
             "parameters_key": &accepted.parameters_key,
             "job": &accepted.job,
+            "job_name": &accepted.job_name,
             "partition_of": partition.map(|partition| partition.of),
             "partition_step": partition.map(|partition| partition.position),
             "partition_number": partition.map(|partition| partition.number),
@@ -221,25 +272,13 @@ pub(super) struct Place<'a> {
     new: &'a NewJobExecution,
     pub is_queued: bool,
     is_claimed: bool,
-    /// How many executions of the instance may run at a time.
-    limit: Option<u32>,
+    lane: Lane<'a>,
 }
 
 impl<'a> Place<'a> {
     pub(super) fn new(new: &'a NewJobExecution, is_claimed: bool) -> Self {
-        // A part uses the place of its whole, so the limit does not apply to it.
-        let limit = new.job.concurrency.filter(|_| new.partition.is_none());
-        Self { new, is_queued: new.queue.is_some(), is_claimed, limit }
-    }
-
-    fn lane(&self) -> [(&'static str, Value<'a>); 4] {
-        let job = &self.new.job;
-        named! {
-            "lane_type": &job.job_type,
-            "lane_job": job.name.as_str(),
-            "lane_instance": if self.limit.is_some() { self.new.instance.as_str() } else { "" },
-            "running_max": self.limit.map(i64::from),
-        }
+        let lane = Lane::new(&new.tenant, &new.instance, &new.job, new.partition.is_some());
+        Self { new, is_queued: new.queue.is_some(), is_claimed, lane }
     }
 
     /// The values of the execution's place in the queue, for a statement.
@@ -263,22 +302,8 @@ impl<'a> Place<'a> {
             "queued_before": max.map(|max| stored(max.saturating_sub(1))),
             "has_room": max != Some(0),
         });
-        values.extend(self.lane());
+        values.extend(self.lane.values());
         values
-    }
-
-    /// Makes the lane, or changes its limit.
-    pub(super) async fn make_lane(&self, db: &Db) -> Outcome<()> {
-        let mut values = vec![("tenant", self.new.tenant.as_str().into())];
-        values.extend(self.lane());
-        let lane = "INSERT INTO queue_lanes (tenant, type, job, instance, running_max)
-                    VALUES (:tenant, :lane_type, :lane_job, :lane_instance, :running_max)
-                    ON CONFLICT (tenant, type, job, instance) DO UPDATE SET running_max = excluded.running_max";
-        let tenant = "INSERT INTO queue_tenants (tenant, served) VALUES (:tenant, 0) ON CONFLICT DO NOTHING";
-        for sql in [tenant, lane] {
-            db.execute(sql, &values).await?;
-        }
-        Ok(())
     }
 
     pub(super) fn full(&self) -> RepositoryError {

@@ -11,6 +11,19 @@ use super::{Row, json};
 /// Stored instead of a user if the runtime acts itself. A user's name is never empty.
 const RUNTIME: &str = "";
 
+/// An actor as a column holds it.
+pub(crate) fn user_name(by: &Actor) -> Option<String> {
+    if by.is_runtime { Some(RUNTIME.to_owned()) } else { by.user.clone() }
+}
+
+/// The actor of a column, at that moment.
+pub(crate) fn actor(user_name: Option<String>, at: Timestamp) -> Actor {
+    match user_name {
+        Some(name) if name == RUNTIME => Actor::stepbox(at),
+        user => Actor { user, is_runtime: false, at },
+    }
+}
+
 /// A row of `audit_events`, without its tenant.
 #[derive(Debug)]
 pub(crate) struct AuditRecord {
@@ -39,11 +52,11 @@ impl AuditRecord {
     }
 
     pub(crate) fn new(deed: &Deed, by: &Actor) -> Self {
-        let (Deed { action, subject, detail }, Actor { user, is_runtime, at }) = (deed, by);
+        let (Deed { action, subject, detail }, at) = (deed, by.at);
         Self {
             id: 0,
             at: at.0,
-            user_name: if *is_runtime { Some(RUNTIME.to_owned()) } else { user.clone() },
+            user_name: user_name(by),
             action: action.to_string(),
             subject: subject.clone(),
             detail: json(detail),
@@ -54,10 +67,7 @@ impl AuditRecord {
         let row = Row(format!("audit event {}", self.id));
         Ok(AuditEvent {
             id: AuditEventId(row.count("id", self.id)?),
-            by: match self.user_name {
-                Some(name) if name == RUNTIME => Actor::stepbox(Timestamp(self.at)),
-                user => Actor { user, is_runtime: false, at: Timestamp(self.at) },
-            },
+            by: actor(self.user_name, Timestamp(self.at)),
             deed: Deed {
                 action: self.action.parse().map_err(|error| row.corrupt("action", error))?,
                 subject: self.subject,

@@ -10,6 +10,7 @@ use stepbox_batch::execution::status::ExitStatus;
 use stepbox_batch::execution::{
     Ancestor, ExecutionSummary, JobExecution, JobSummary, Partition, PartitionState, StepExecution, Tracking,
 };
+use stepbox_batch::flow::Requests;
 use stepbox_batch::name::Digest;
 use stepbox_batch::ports::{RepositoryError, Result};
 
@@ -31,6 +32,8 @@ pub(crate) struct AcceptedRecord {
     /// The same text for the same parameters, in any order of their keys.
     pub parameters_key: String,
     pub job: String,
+    /// The name of the job, by which lists are narrowed.
+    pub job_name: String,
     pub partition: Option<PartitionRecord>,
 }
 
@@ -85,6 +88,7 @@ impl From<&JobExecution> for AcceptedRecord {
             parameters_key: parameters_key(&execution.parameters, execution.job.folder.as_deref()),
             partition: execution.partition.map(PartitionRecord::from),
             job: job::encode(&execution.job),
+            job_name: execution.job.name.to_string(),
         }
     }
 }
@@ -126,14 +130,15 @@ pub(crate) struct ExecutionRecord {
     pub worker: Option<String>,
     pub attempt: i64,
     pub stop_requested_at: Option<i64>,
+    pub pause_requested_at: Option<i64>,
     pub set_aside: Option<String>,
 }
 
 /// Every column of [`ExecutionRecord`]. `job_executions` is called `e`.
 pub(crate) const COLUMNS: &str = "e.id, e.tenant, e.instance, e.stoppable, e.created_at, e.restart_of,
-    e.user_name, e.parameters, e.parameters_key, e.job, e.partition_of, e.partition_step, e.partition_number,
+    e.user_name, e.parameters, e.parameters_key, e.job, e.job_name, e.partition_of, e.partition_step, e.partition_number,
     e.partition_count, e.status, e.exit_code, e.exit_description, e.started_at, e.ended_at, e.updated_at,
-    e.failures, e.context, e.worker, e.attempt, e.stop_requested_at, e.set_aside";
+    e.failures, e.context, e.worker, e.attempt, e.stop_requested_at, e.pause_requested_at, e.set_aside";
 
 /// The same columns for lists: without the context.
 pub(crate) fn columns_of_lists() -> String {
@@ -154,6 +159,7 @@ impl ExecutionRecord {
                 parameters: row.text("parameters")?,
                 parameters_key: row.text("parameters_key")?,
                 job: row.text("job")?,
+                job_name: row.text("job_name")?,
                 partition: PartitionRecord::read(row)?,
             },
             state: StateRecord {
@@ -169,12 +175,23 @@ impl ExecutionRecord {
             worker: row.maybe_text("worker")?,
             attempt: row.number("attempt")?,
             stop_requested_at: row.maybe_number("stop_requested_at")?,
+            pause_requested_at: row.maybe_number("pause_requested_at")?,
             set_aside: row.maybe_text("set_aside")?,
         })
     }
 
     pub(crate) fn into_execution(self, steps: Vec<StepExecution>) -> Result<JobExecution> {
-        let Self { id, accepted, state, context, worker, attempt, stop_requested_at, set_aside } = self;
+        let Self {
+            id,
+            accepted,
+            state,
+            context,
+            worker,
+            attempt,
+            stop_requested_at,
+            pause_requested_at,
+            set_aside,
+        } = self;
         let row = Row(format!("execution {id}"));
         Ok(JobExecution {
             id: row.id("id", id)?,
@@ -192,6 +209,7 @@ impl ExecutionRecord {
             worker,
             attempt: row.count("attempt", attempt)?,
             stop_requested: stop_requested_at.is_some(),
+            pause_requested: pause_requested_at.is_some(),
             set_aside,
             restart_of: accepted.restart_of.map(|id| row.id("restart_of", id)).transpose()?,
             partition: accepted.partition.map(|partition| partition.into_partition(&row)).transpose()?,
@@ -205,7 +223,8 @@ impl ExecutionRecord {
 impl ExecutionRecord {
     /// The summary of the row. Its context was not read.
     pub(crate) fn into_summary(self, steps: Vec<StepExecution>, jobs: &mut Jobs) -> Result<ExecutionSummary> {
-        let Self { id, accepted, state, context: _, worker, attempt, stop_requested_at, set_aside } = self;
+        let Self { id, accepted, state, worker, attempt, stop_requested_at, set_aside, .. } = self;
+        let pause_requested = self.pause_requested_at.is_some();
         let row = Row(format!("execution {id}"));
         Ok(ExecutionSummary {
             id: row.id("id", id)?,
@@ -223,6 +242,7 @@ impl ExecutionRecord {
             worker,
             attempt: row.count("attempt", attempt)?,
             stop_requested: stop_requested_at.is_some(),
+            pause_requested,
             set_aside,
             restart_of: accepted.restart_of.map(|id| row.id("restart_of", id)).transpose()?,
             failures: failures_from(&row, &state.failures)?,
@@ -260,6 +280,7 @@ pub(crate) struct PartitionStateRecord {
     pub status: i64,
     pub has_ended: bool,
     pub set_aside: Option<String>,
+    pub is_pausing: bool,
     pub worker: Option<String>,
     pub failures: String,
     /// `None` if the part has no step.
@@ -277,7 +298,7 @@ pub(crate) struct PartitionStepRecord {
 /// Every column of [`PartitionStateRecord`]: `e` is the part, `s` its step.
 pub(crate) const PART_COLUMNS: &str =
     "e.id, e.partition_of, e.partition_step, e.partition_number, e.partition_count,
-    e.status, e.ended_at IS NOT NULL AS has_ended, e.set_aside, e.worker, e.failures, s.tracking_processed,
+    e.status, e.ended_at IS NOT NULL AS has_ended, e.set_aside, e.pause_requested_at IS NOT NULL AS is_pausing, e.worker, e.failures, s.tracking_processed,
     s.tracking_total, s.tracking_is_estimate, s.skipped_count, s.failures AS step_failures";
 
 impl PartitionStateRecord {
@@ -301,6 +322,7 @@ impl PartitionStateRecord {
             status: row.number("status")?,
             has_ended: row.flag("has_ended")?,
             set_aside: row.maybe_text("set_aside")?,
+            is_pausing: row.flag("is_pausing")?,
             worker: row.maybe_text("worker")?,
             failures: row.text("failures")?,
             step,
@@ -308,7 +330,7 @@ impl PartitionStateRecord {
     }
 
     pub(crate) fn into_state(self) -> Result<PartitionState> {
-        let Self { id, partition, status, has_ended, set_aside, worker, failures, step } = self;
+        let Self { id, partition, status, has_ended, set_aside, is_pausing, worker, failures, step } = self;
         let row = Row(format!("execution {id}"));
         let mut failure = failures_from(&row, &failures)?.pop();
         let (mut tracking, mut skipped) = (Tracking::default(), 0);
@@ -326,6 +348,7 @@ impl PartitionStateRecord {
             status: row.status(status)?,
             has_ended,
             set_aside,
+            pause_requested: is_pausing,
             worker,
             tracking,
             skipped,
@@ -354,7 +377,14 @@ pub(crate) fn standing<C: Columns>(id: i64, row: &C) -> std::result::Result<Stan
         stoppable: row.flag("stoppable")?,
         lease_expires_at: row.maybe_number("lease_expires_at")?.map(Timestamp),
         is_set_aside: row.flag("is_set_aside")?,
+        is_part: row.flag("is_part")?,
+        requests: requests(row)?,
     })
+}
+
+/// What was requested: `is_stopping` and `is_pausing`.
+pub(crate) fn requests<C: Columns>(row: &C) -> std::result::Result<Requests, C::Error> {
+    Ok(Requests { stop: row.flag("is_stopping")?, pause: row.flag("is_pausing")? })
 }
 
 /// There is no such execution.

@@ -2,12 +2,14 @@
 //! its jobs' definitions, so it needs no record of its own.
 
 use serde::{Deserialize, Serialize};
+use stepbox_batch::actor::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::inventory::{Component, Signer};
-use stepbox_batch::job::JobInstance;
-use stepbox_batch::name::Digest;
-use stepbox_batch::ports::Result;
+use stepbox_batch::job::{InstanceVersion, JobInstance};
+use stepbox_batch::name::{Digest, InstanceCode};
+use stepbox_batch::ports::{RepositoryError, Result};
 
+use super::audit::actor;
 use super::columns::Columns;
 use super::{Row, json, stored};
 
@@ -21,11 +23,23 @@ pub(crate) struct InstanceRecord {
     pub job: String,
     pub job_type: String,
     pub raw_parameters: String,
+    pub version: i64,
+    pub updated_at: i64,
 }
 
 impl From<&JobInstance> for InstanceRecord {
     fn from(instance: &JobInstance) -> Self {
-        let JobInstance { tenant, code, label, connector, job, job_type, raw_parameters } = instance;
+        let JobInstance {
+            tenant,
+            code,
+            label,
+            connector,
+            job,
+            job_type,
+            raw_parameters,
+            version,
+            updated_at,
+        } = instance;
         Self {
             tenant: tenant.to_string(),
             code: code.to_string(),
@@ -34,12 +48,15 @@ impl From<&JobInstance> for InstanceRecord {
             job: job.to_string(),
             job_type: job_type.clone(),
             raw_parameters: json(raw_parameters),
+            version: stored(*version),
+            updated_at: updated_at.0,
         }
     }
 }
 
 /// Every column of [`InstanceRecord`].
-pub(crate) const INSTANCE_COLUMNS: &str = "tenant, code, label, connector, job, type, raw_parameters";
+pub(crate) const INSTANCE_COLUMNS: &str =
+    "tenant, code, label, connector, job, type, raw_parameters, version, updated_at";
 
 impl InstanceRecord {
     pub(crate) fn read<C: Columns>(row: &C) -> std::result::Result<Self, C::Error> {
@@ -51,6 +68,8 @@ impl InstanceRecord {
             job: row.text("job")?,
             job_type: row.text("type")?,
             raw_parameters: row.text("raw_parameters")?,
+            version: row.number("version")?,
+            updated_at: row.number("updated_at")?,
         })
     }
 
@@ -64,7 +83,34 @@ impl InstanceRecord {
             job: row.name("job", self.job)?,
             job_type: self.job_type,
             raw_parameters: row.json("raw_parameters", &self.raw_parameters)?,
+            version: row.count("version", self.version)?,
+            updated_at: Timestamp(self.updated_at),
         })
+    }
+
+    /// The version of a row of `instance_history`, which has the columns of [`InstanceRecord`] and `user_name`.
+    pub(crate) fn version<C: Columns>(row: &C) -> std::result::Result<InstanceVersion, C::Error> {
+        let instance = Self::read(row)?.into_instance()?;
+        let by = actor(row.maybe_text("user_name")?, instance.updated_at);
+        Ok(InstanceVersion { instance, by })
+    }
+}
+
+/// The instance with its next version.
+pub(crate) fn next_version(instance: &JobInstance, last: i64, by: &Actor) -> Result<JobInstance> {
+    let row = Row(format!("instance `{}`", instance.code));
+    let version = row.count::<u64>("version", last)? + 1;
+    Ok(JobInstance { version, updated_at: by.at, ..instance.clone() })
+}
+
+/// Refuses an instance of another version than the expected one.
+pub(crate) fn check_version(code: &InstanceCode, expected: Option<u64>, current: i64) -> Result<()> {
+    let current = Row(format!("instance `{code}`")).count("version", current)?;
+    match expected {
+        Some(expected) if expected != current => {
+            Err(RepositoryError::StaleVersion { code: code.clone(), current })
+        }
+        _ => Ok(()),
     }
 }
 

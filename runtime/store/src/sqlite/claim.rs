@@ -12,7 +12,7 @@ use stepbox_batch::name::{InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::RepositoryError;
 
 use super::trouble::Outcome;
-use super::{aside, audit, executions, queue};
+use super::{aside, audit, executions, pauses, queue};
 use crate::numbers::waiting;
 use crate::record::execution::not_found;
 use crate::record::{Row, stored, stored_id};
@@ -63,6 +63,9 @@ pub(super) fn by_number(
     let execution = executions::get(db, tenant, id)?.ok_or_else(|| not_found(stored_id(id)))?;
     if let (Some(max), None) = (execution.job.concurrency, execution.partition) {
         check_concurrency(db, tenant.as_str(), &execution.instance, max, claim.now)?;
+    }
+    if standing.requests.pause {
+        pauses::resume(db, tenant.as_str(), stored_id(id), Timestamp(claim.now))?;
     }
     queue::mark_claimed(db, stored_id(id))?;
     take(db, tenant.as_str(), stored_id(id), claim)

@@ -3,6 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection as Db, Row as SqlRow, named_params, params_from_iter};
 use stepbox_batch::execution::standing::Standing;
+use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{Ancestor, ExecutionFilter, ExecutionSummary, JobExecution, Remains};
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::ports::Listing;
@@ -13,10 +14,12 @@ use super::trouble::{Outcome, listed};
 use crate::record::execution::{
     COLUMNS, ExecutionRecord, Jobs, ancestor, columns_of_lists, not_found, standing as read_standing,
 };
-use crate::record::{Listed, stored_id};
+use crate::record::{Listed, json, stored_id};
 
 pub(super) const STANDING: &str =
-    "SELECT status, stoppable, lease_expires_at, set_aside IS NOT NULL AS is_set_aside
+    "SELECT status, stoppable, lease_expires_at, set_aside IS NOT NULL AS is_set_aside,
+            partition_of IS NOT NULL AS is_part, stop_requested_at IS NOT NULL AS is_stopping,
+            pause_requested_at IS NOT NULL AS is_pausing
      FROM job_executions WHERE tenant = :tenant AND id = :id";
 
 /// The values of an execution that decide which requests are allowed. PostgreSQL locks the row here; SQLite lets
@@ -60,9 +63,28 @@ fn summary(db: &Db, tenant: &TenantId, row: &SqlRow<'_>, jobs: &mut Jobs) -> Out
 }
 
 /// The statement of a list, and its values.
+///
+/// The newest executions in several statuses are the newest of the newest in each status: SQLite reads as many of each
+/// as the list may have, and not all of them.
 pub(super) fn list_statement(tenant: &TenantId, filter: &ExecutionFilter) -> (String, Vec<Value>) {
-    let (source, conditions, values) = conditions(tenant, filter);
     let (columns, limit) = (columns_of_lists(), limit(filter));
+    let (source, conditions, values) = match (&filter.instance, &filter.job, &filter.statuses[..]) {
+        (None, None, [_, _, ..]) => {
+            let any = ExecutionFilter { statuses: Vec::new(), ..filter.clone() };
+            let (_, conditions, values) = conditions(tenant, &any);
+            let of_status = |status: &BatchStatus| {
+                format!(
+                    "SELECT id FROM (
+                         SELECT id FROM job_executions e INDEXED BY job_executions_by_status
+                         WHERE {conditions} AND status = {} ORDER BY id DESC LIMIT {limit})",
+                    status.number()
+                )
+            };
+            let of_each = filter.statuses.iter().map(of_status).collect::<Vec<_>>().join(" UNION ALL ");
+            ("job_executions e".to_owned(), format!("tenant = ?1 AND id IN ({of_each})"), values)
+        }
+        _ => conditions(tenant, filter),
+    };
     (format!("SELECT {columns} FROM {source} WHERE {conditions} ORDER BY id DESC LIMIT {limit}"), values)
 }
 
@@ -104,20 +126,45 @@ pub(super) fn remains(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome
 /// The filter as SQL, in which parameter `?1` is the tenant: the table with the index to use, and the conditions.
 /// The index is named because SQLite does not know which values are rare, and would sometimes use the wrong one.
 pub(super) fn conditions(tenant: &TenantId, filter: &ExecutionFilter) -> (String, String, Vec<Value>) {
-    let ExecutionFilter { instance, status, created_before, before, limit: _ } = filter;
-    let wanted = [
-        Some(("tenant = ?1", Value::from(tenant.to_string()))),
-        instance.as_ref().map(|code| ("instance = ?", Value::from(code.to_string()))),
-        status.map(|status| ("status = ?", Value::from(i64::from(status.number())))),
-        created_before.map(|moment| ("created_at < ?", Value::from(moment.0))),
-        before.map(|id| ("id < ?", Value::from(stored_id(id)))),
-    ];
-    let (mut texts, values): (Vec<_>, _) = wanted.into_iter().flatten().unzip();
-    texts.push("partition_of IS NULL");
-    let index = match (instance, status) {
-        (Some(_), _) => "job_executions_by_instance",
-        (None, Some(_)) => "job_executions_by_status",
-        (None, None) => "job_executions_wholes",
+    let ExecutionFilter { instance, job, statuses, hidden, created_since, created_before, before, limit: _ } =
+        filter;
+    let (mut texts, mut values) = (vec!["partition_of IS NULL".to_owned()], Vec::new());
+    let mut add = |text: &str, value: Value| {
+        values.push(value);
+        texts.push(text.replace('?', &format!("?{}", values.len())));
+    };
+    add("tenant = ?", tenant.to_string().into());
+    if let Some(code) = instance {
+        add("instance = ?", code.to_string().into());
+    }
+    if let Some(job) = job {
+        add("job_name = ?", job.to_string().into());
+    }
+    if !hidden.is_empty() {
+        add("instance NOT IN (SELECT value FROM json_each(?))", json(hidden).into());
+    }
+    if let Some(moment) = created_since {
+        add("created_at >= ?", moment.0.into());
+    }
+    if let Some(moment) = created_before {
+        add("created_at < ?", moment.0.into());
+    }
+    if let Some(id) = before {
+        add("id < ?", stored_id(*id).into());
+    }
+    match statuses[..] {
+        [] => {}
+        [status] => add("status = ?", i64::from(status.number()).into()),
+        _ => {
+            let numbers: Vec<_> = statuses.iter().map(|status| status.number().to_string()).collect();
+            texts.push(format!("status IN ({})", numbers.join(", ")));
+        }
+    }
+    let index = match (instance, job, statuses.is_empty()) {
+        (Some(_), ..) => "job_executions_by_instance",
+        (None, Some(_), _) => "job_executions_by_job",
+        (None, None, false) => "job_executions_by_status",
+        (None, None, true) => "job_executions_wholes",
     };
     (format!("job_executions e INDEXED BY {index}"), texts.join(" AND "), values)
 }

@@ -4,36 +4,33 @@
 //! condition fences every write: `lease_token = :token AND lease_expires_at IS NOT NULL`. A lease that has expired
 //! is still valid until the watchdog or another worker acts on it, because a slow worker is not a lost one.
 
-use rusqlite::{Connection as Db, OptionalExtension, named_params};
+use rusqlite::{Connection as Db, named_params};
 use stepbox_batch::execution::standing::Standing;
+use stepbox_batch::flow::Requests;
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::ports::RepositoryError;
 
+use super::row::first;
 use super::trouble::Outcome;
 use super::{executions, outbox, queue, steps};
 use crate::record::event::NewEvent;
-use crate::record::execution::StateRecord;
+use crate::record::execution::{StateRecord, requests as read_requests};
 use crate::record::step::{StepRecord, TrackingRecord};
 use crate::save::{LeaseRecord, SaveRecord};
 
-/// Prolongs a lease; returns whether a stop was requested.
-pub(super) fn heartbeat(db: &Db, lease: &LeaseRecord, now: i64, lease_expires_at: i64) -> Outcome<bool> {
-    let is_stopping = db
-        .prepare_cached(
-            "UPDATE job_executions SET lease_expires_at = :lease_expires_at, heartbeat_at = :now
-             WHERE tenant = :tenant AND id = :id
-               AND lease_token = :token AND lease_expires_at IS NOT NULL
-             RETURNING stop_requested_at IS NOT NULL",
-        )?
-        .query_row(
-            named_params! {
-                ":lease_expires_at": lease_expires_at, ":now": now,
-                ":tenant": lease.tenant, ":id": lease.id, ":token": lease.token,
-            },
-            |row| row.get(0),
-        )
-        .optional()?;
-    is_stopping.ok_or_else(|| lost(lease).into())
+/// Prolongs a lease; returns what was requested.
+pub(super) fn heartbeat(db: &Db, lease: &LeaseRecord, now: i64, lease_expires_at: i64) -> Outcome<Requests> {
+    let mut statement = db.prepare_cached(
+        "UPDATE job_executions SET lease_expires_at = :lease_expires_at, heartbeat_at = :now
+         WHERE tenant = :tenant AND id = :id
+           AND lease_token = :token AND lease_expires_at IS NOT NULL
+         RETURNING stop_requested_at IS NOT NULL AS is_stopping, pause_requested_at IS NOT NULL AS is_pausing",
+    )?;
+    let rows = statement.query(named_params! {
+        ":lease_expires_at": lease_expires_at, ":now": now,
+        ":tenant": lease.tenant, ":id": lease.id, ":token": lease.token,
+    })?;
+    first(rows, |row| read_requests(row))?.ok_or_else(|| lost(lease).into())
 }
 
 /// Ends the leases of a worker now. For all tenants, on purpose: a process works for all of them.
@@ -73,18 +70,17 @@ pub(super) const FUTURE: &str = "SELECT 1 FROM job_executions
 pub(super) const EXPIRE: &str = "UPDATE job_executions SET lease_expires_at = :now
      WHERE worker = :worker AND lease_expires_at > :now AND ended_at IS NULL";
 
-pub(super) fn is_stop_requested(db: &Db, lease: &LeaseRecord) -> Outcome<bool> {
-    let is_stopping = db
-        .prepare_cached(
-            "SELECT stop_requested_at IS NOT NULL FROM job_executions
-             WHERE tenant = :tenant AND id = :id
-               AND lease_token = :token AND lease_expires_at IS NOT NULL",
-        )?
-        .query_row(named_params! {":tenant": lease.tenant, ":id": lease.id, ":token": lease.token}, |row| {
-            row.get(0)
-        })
-        .optional()?;
-    is_stopping.ok_or_else(|| lost(lease).into())
+/// What was requested.
+pub(super) fn requests(db: &Db, lease: &LeaseRecord) -> Outcome<Requests> {
+    let mut statement = db.prepare_cached(
+        "SELECT stop_requested_at IS NOT NULL AS is_stopping, pause_requested_at IS NOT NULL AS is_pausing
+         FROM job_executions
+         WHERE tenant = :tenant AND id = :id
+           AND lease_token = :token AND lease_expires_at IS NOT NULL",
+    )?;
+    let rows =
+        statement.query(named_params! {":tenant": lease.tenant, ":id": lease.id, ":token": lease.token})?;
+    first(rows, |row| read_requests(row))?.ok_or_else(|| lost(lease).into())
 }
 
 /// Writes a worker's save.

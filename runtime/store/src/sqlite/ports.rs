@@ -11,11 +11,13 @@ use stepbox_batch::execution::event::{Checkpointed, EventNumber};
 use stepbox_batch::execution::queue::{QueueClaim, QueueDepth, QueueEntry};
 use stepbox_batch::execution::rescue::rescued;
 use stepbox_batch::execution::{
-    Ancestor, Claim, Claimed, ExecutionFilter, ExecutionSummary, JobExecution, Lease, NewJobExecution,
-    PartitionState, Purgeable, Remains, Rescued, Save, StopRequest, Tracking, Warning, Whose,
+    Ancestor, Claim, Claimed, ExecutionFilter, ExecutionSummary, Idempotency, JobExecution, Lease,
+    NewJobExecution, PartitionState, PauseRequest, Purgeable, Remains, Rescued, Save, StopRequest, Tracking,
+    Warning, Whose,
 };
+use stepbox_batch::flow::Requests;
 use stepbox_batch::inventory::{Component, Connector};
-use stepbox_batch::job::JobInstance;
+use stepbox_batch::job::{InstanceVersion, JobInstance};
 use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::{
     AuditTrail, EVENTS_PURGED_TOGETHER, EventPage, ExecutionJournal, Executions, Installation, Instances,
@@ -25,9 +27,10 @@ use stepbox_batch::worker::{Held, Worker};
 
 use super::writer::Durability;
 use super::{
-    SqliteStore, audit, claim, components, connectors, endings, executions, installation, instances, leases,
-    outbox, parts, purging, queue, rescue, steps, submit, workers,
+    SqliteStore, audit, claim, components, connectors, endings, executions, idempotency, installation,
+    instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit, workers,
 };
+use crate::record::idempotency::KeyRecord;
 use crate::record::worker::WorkerRecord;
 use crate::record::{stored, stored_id};
 use crate::save::{ClaimRecord, ClaimedExecution, LeaseRecord, NewRecord, SaveRecord};
@@ -87,19 +90,31 @@ impl Inventory for SqliteStore {
 
 #[async_trait]
 impl Instances for SqliteStore {
-    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+    async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<JobInstance> {
         let (instance, by) = (instance.clone(), by.clone());
         self.writer.write(Durability::Power, move |db| instances::create(db, &instance, &by)).await
     }
 
-    async fn update_instance(&self, instance: &JobInstance, by: &Actor) -> Result<()> {
+    async fn update_instance(
+        &self,
+        instance: &JobInstance,
+        expected: Option<u64>,
+        by: &Actor,
+    ) -> Result<JobInstance> {
         let (instance, by) = (instance.clone(), by.clone());
-        self.writer.write(Durability::Power, move |db| instances::update(db, &instance, &by)).await
+        self.writer.write(Durability::Power, move |db| instances::update(db, &instance, expected, &by)).await
     }
 
-    async fn delete_instance(&self, tenant: &TenantId, code: &InstanceCode, by: &Actor) -> Result<()> {
+    async fn delete_instance(
+        &self,
+        tenant: &TenantId,
+        code: &InstanceCode,
+        expected: Option<u64>,
+        by: &Actor,
+    ) -> Result<()> {
         let (tenant, code, by) = (tenant.clone(), code.clone(), by.clone());
-        self.writer.write(Durability::Power, move |db| instances::delete(db, &tenant, &code, &by)).await
+        let work = move |db: &_| instances::delete(db, &tenant, &code, expected, &by);
+        self.writer.write(Durability::Power, work).await
     }
 
     async fn instance(&self, tenant: &TenantId, code: &InstanceCode) -> Result<Option<JobInstance>> {
@@ -110,6 +125,15 @@ impl Instances for SqliteStore {
     async fn instances(&self, tenant: &TenantId, job_type: Option<&str>) -> Result<Listing<JobInstance>> {
         let (tenant, job_type) = (tenant.clone(), job_type.map(str::to_owned));
         self.readers.read(move |db| instances::list(db, &tenant, job_type.as_deref())).await
+    }
+
+    async fn instance_history(
+        &self,
+        tenant: &TenantId,
+        code: &InstanceCode,
+    ) -> Result<Listing<InstanceVersion>> {
+        let (tenant, code) = (tenant.clone(), code.clone());
+        self.readers.read(move |db| instances::history(db, &tenant, &code)).await
     }
 }
 
@@ -134,9 +158,49 @@ impl Executions for SqliteStore {
         Ok((execution, is_claimed.then_some(lease)))
     }
 
+    async fn create_executions(&self, new: &[NewJobExecution]) -> Result<Vec<Result<JobExecutionId>>> {
+        let executions: Vec<_> =
+            new.iter().map(|new| (new.clone(), NewRecord::from(&new.accepted(None)))).collect();
+        let answers =
+            self.writer.write(Durability::Power, move |db| submit::create_each(db, &executions)).await?;
+        self.wake.now();
+        Ok(answers)
+    }
+
+    async fn published_before(
+        &self,
+        tenant: &TenantId,
+        idempotency: &Idempotency,
+        now: Timestamp,
+    ) -> Result<Option<JobExecutionId>> {
+        let key = KeyRecord::new(tenant, idempotency, now);
+        self.readers.read(move |db| idempotency::first(db, &key)).await
+    }
+
+    async fn drop_keys(&self, before: Timestamp) -> Result<u64> {
+        let mut gone = 0;
+        while self.readers.read(move |db| idempotency::has_old_ones(db, before)).await? {
+            gone +=
+                self.writer.write(Durability::Process, move |db| idempotency::drop_some(db, before)).await?;
+        }
+        Ok(gone)
+    }
+
     async fn request_stop(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<StopRequest> {
         let (tenant, by) = (tenant.clone(), by.clone());
         self.writer.write(Durability::Power, move |db| endings::request_stop(db, &tenant, id, &by)).await
+    }
+
+    async fn request_pause(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<PauseRequest> {
+        let (tenant, by) = (tenant.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| pauses::request(db, &tenant, id, &by)).await
+    }
+
+    async fn enqueue_paused(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()> {
+        let (tenant, by) = (tenant.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| pauses::enqueue(db, &tenant, id, &by)).await?;
+        self.wake.now();
+        Ok(())
     }
 
     async fn abandon(&self, tenant: &TenantId, id: JobExecutionId, by: &Actor) -> Result<()> {
@@ -221,14 +285,14 @@ impl Parts for SqliteStore {
 
 #[async_trait]
 impl ExecutionJournal for SqliteStore {
-    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<bool> {
+    async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_ms: u64) -> Result<Requests> {
         let (lease, end) = (LeaseRecord::from(lease), now.plus_ms(lease_ms));
         self.writer.write(Durability::Power, move |db| leases::heartbeat(db, &lease, now.0, end.0)).await
     }
 
-    async fn is_stop_requested(&self, lease: &Lease) -> Result<bool> {
+    async fn requests(&self, lease: &Lease) -> Result<Requests> {
         let lease = LeaseRecord::from(lease);
-        self.readers.read(move |db| leases::is_stop_requested(db, &lease)).await
+        self.readers.read(move |db| leases::requests(db, &lease)).await
     }
 
     async fn save(&self, lease: &Lease, save: Save<'_>) -> Result<()> {

@@ -8,7 +8,7 @@ use stepbox_batch::name::TenantId;
 
 use super::row::first;
 use super::trouble::{Outcome, legible, listed};
-use crate::numbers::{claimed, delayed, waiting};
+use crate::numbers::{claimed, delayed, paused, waiting};
 use crate::record::Listed;
 use crate::record::queue::{ENTRY_COLUMNS, depth, entry as read_entry};
 
@@ -19,8 +19,8 @@ pub(super) fn mark_claimed(db: &Db, id: i64) -> Outcome<()> {
     Ok(())
 }
 
-/// Releases the entry of an execution that no worker holds any more. It is deleted if the execution has ended, and
-/// waits for the next worker if the execution is paused.
+/// Releases the entry of an execution that no worker holds any more. It is deleted if the execution has ended. Else it
+/// waits for the next worker or, after a pause request, until the execution is resumed.
 pub(super) fn let_go(db: &Db, id: i64) -> Outcome<()> {
     db.prepare_cached(
         "DELETE FROM queue_entries WHERE execution_id = :id
@@ -29,10 +29,12 @@ pub(super) fn let_go(db: &Db, id: i64) -> Outcome<()> {
     .execute(named_params! {":id": id})?;
     db.prepare_cached(concat!(
         "UPDATE queue_entries
-         SET state = ",
+         SET state = iif(e.pause_requested_at IS NULL, ",
         waiting!(),
-        ", available_at = (SELECT updated_at FROM job_executions WHERE id = :id)
-         WHERE execution_id = :id"
+        ", ",
+        paused!(),
+        "), available_at = e.updated_at
+         FROM job_executions e WHERE e.id = :id AND execution_id = :id"
     ))?
     .execute(named_params! {":id": id})?;
     Ok(())
@@ -52,14 +54,17 @@ pub(super) fn has_work(db: &Db, now: i64) -> Outcome<bool> {
     Ok(has_work)
 }
 
-/// Makes an entry wait again after its worker was lost.
+/// Makes an entry wait again after its worker was lost; after a pause request, until the execution is resumed.
 pub(super) fn requeue(db: &Db, id: i64, loss: &Loss, now: Timestamp) -> Outcome<()> {
     let available_at = loss.available_at(now);
     let state = if available_at > now { QueueState::Delayed } else { QueueState::Waiting };
-    db.prepare_cached(
-        "UPDATE queue_entries SET state = :state, losses = :losses, available_at = :available_at
-         WHERE execution_id = :id",
-    )?
+    db.prepare_cached(concat!(
+        "UPDATE queue_entries
+         SET state = iif(e.pause_requested_at IS NULL, :state, ",
+        paused!(),
+        "), losses = :losses, available_at = :available_at
+         FROM job_executions e WHERE e.id = :id AND execution_id = :id"
+    ))?
     .execute(named_params! {
         ":state": state.number(), ":losses": loss.losses, ":available_at": available_at.0, ":id": id,
     })?;

@@ -110,11 +110,12 @@ fn act(db: &Db, tenant: &str, id: i64, lost: Lost, now: Timestamp) -> Outcome<Op
 }
 
 /// Pauses an execution at its last checkpoint. Its token grows, so that a worker that still believes to hold the
-/// lease is fenced at once. An execution that was claimed and not begun waits as before.
+/// lease is fenced at once. An execution that was claimed and not begun waits as before,
+/// unless a pause was requested.
 fn rest(db: &Db, tenant: &str, id: i64, now: Timestamp) -> Outcome<()> {
     let execution = "
         UPDATE job_executions
-        SET status = iif(status = :starting, :starting, :paused), updated_at = :now,
+        SET status = iif(status = :starting AND pause_requested_at IS NULL, :starting, :paused), updated_at = :now,
             worker = iif(status = :starting, NULL, worker),
             lease_expires_at = NULL, lease_token = lease_token + 1
         WHERE tenant = :tenant AND id = :id AND ended_at IS NULL";

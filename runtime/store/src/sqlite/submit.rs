@@ -7,17 +7,19 @@
 
 use rusqlite::{Connection as Db, OptionalExtension, named_params};
 use stepbox_batch::audit::Deed;
+use stepbox_batch::error_kind::ErrorKind;
 use stepbox_batch::execution::NewJobExecution;
 use stepbox_batch::execution::event::EventKind;
 use stepbox_batch::execution::queue::{Enqueue, QueueState};
 use stepbox_batch::name::JobExecutionId;
-use stepbox_batch::ports::RepositoryError;
+use stepbox_batch::ports::{RepositoryError, Result};
 
-use super::trouble::Outcome;
-use super::{audit, claim, executions, instances, leases, outbox, queue, steps};
-use crate::numbers::{delayed, waiting};
+use super::trouble::{Outcome, Trouble};
+use super::{audit, claim, executions, idempotency, instances, lanes, leases, outbox, pauses, queue, steps};
+use crate::numbers::{delayed, paused, waiting};
 use crate::record::event::NewEvent;
 use crate::record::execution::AcceptedRecord;
+use crate::record::idempotency::{KeyRecord, refuse};
 use crate::record::{Row, stored, stored_id};
 use crate::save::{ClaimRecord, LeaseRecord, NewRecord};
 
@@ -29,6 +31,10 @@ pub(super) fn create(
     claim: Option<&ClaimRecord>,
 ) -> Outcome<JobExecutionId> {
     let AcceptedRecord { tenant, instance, restart_of, .. } = &record.accepted;
+    let key = new.idempotency.as_ref().map(|given| KeyRecord::new(&new.tenant, given, new.by.at));
+    if let Some(key) = &key {
+        refuse(idempotency::first(db, key)?)?;
+    }
     if !instances::exists(db, tenant, instance)? {
         return Err(instances::not_found(instance).into());
     }
@@ -55,9 +61,34 @@ pub(super) fn create(
         steps::put(db, tenant, id, step)?;
     }
     let id = Row(format!("execution {id}")).id("id", id)?;
+    if let Some(key) = &key {
+        idempotency::keep(db, key, id)?;
+    }
     audit::append(db, &new.tenant, &Deed::execution_submitted(id, new), &new.by)?;
     outbox::append(db, tenant, NewEvent::of(id, EventKind::Submitted, new.by.at))?;
     Ok(id)
+}
+
+/// Accepts executions, each in a savepoint of its own: what is refused is rolled back alone.
+pub(super) fn create_each(
+    db: &Db,
+    executions: &[(NewJobExecution, NewRecord)],
+) -> Outcome<Vec<Result<JobExecutionId>>> {
+    let mut answers = Vec::new();
+    for (new, record) in executions {
+        db.prepare_cached("SAVEPOINT one")?.execute([])?;
+        let answer = match create(db, new, record, None) {
+            Ok(id) => Ok(id),
+            Err(Trouble::Repository(refusal)) if refusal.kind() != ErrorKind::StoreUnavailable => {
+                db.prepare_cached("ROLLBACK TO one")?.execute([])?;
+                Err(refusal)
+            }
+            Err(trouble) => return Err(trouble),
+        };
+        db.prepare_cached("RELEASE one")?.execute([])?;
+        answers.push(answer);
+    }
+    Ok(answers)
 }
 
 /// Accepts the parts of a step.
@@ -66,11 +97,15 @@ pub(super) fn create_partitions(
     lease: &LeaseRecord,
     parts: &[(NewJobExecution, NewRecord)],
 ) -> Outcome<()> {
-    leases::fence(db, lease)?;
+    let whole = leases::fence(db, lease)?;
     for (new, record) in parts {
         create(db, new, record, None)?;
     }
-    Ok(())
+    match parts.first() {
+        // A pause that was requested since the worker asked last is one of the parts, too.
+        Some((new, _)) if whole.requests.pause => pauses::pause_parts(db, &lease.tenant, lease.id, new.by.at),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a second restart of an execution: only the last execution of a chain may be continued. Two runs from the
@@ -100,12 +135,12 @@ fn insert(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> Outcome<i64>
         "INSERT INTO job_executions
              (tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token,
               lease_expires_at, heartbeat_at, restart_of, user_name, worker, exit_code,
-              exit_description, failures, context, parameters, parameters_key, job,
+              exit_description, failures, context, parameters, parameters_key, job, job_name,
               partition_of, partition_step, partition_number, partition_count)
          VALUES
              (:tenant, :instance, :status, :stoppable, :created_at, :updated_at, :attempt, :attempt,
               :lease_expires_at, :heartbeat_at, :restart_of, :user_name, :worker, :exit_code,
-              :exit_description, :failures, :context, :parameters, :parameters_key, :job,
+              :exit_description, :failures, :context, :parameters, :parameters_key, :job, :job_name,
               :partition_of, :partition_step, :partition_number, :partition_count)
          RETURNING id",
     )?;
@@ -134,6 +169,7 @@ fn insert(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> Outcome<i64>
             ":partition_number": accepted.partition.map(|partition| partition.number),
             ":partition_count": accepted.partition.map(|partition| partition.count),
             ":job": accepted.job,
+            ":job_name": accepted.job_name,
         },
         |row| row.get(0),
     )?;
@@ -167,6 +203,8 @@ fn check_room(db: &Db, new: &NewJobExecution, queue: &Enqueue) -> Outcome<()> {
             waiting!(),
             ", ",
             delayed!(),
+            ", ",
+            paused!(),
             ") LIMIT 1 OFFSET :before"
         ))?
         .exists(named_params! {":tenant": tenant, ":before": stored(max.saturating_sub(1))})?;
@@ -175,43 +213,8 @@ fn check_room(db: &Db, new: &NewJobExecution, queue: &Enqueue) -> Outcome<()> {
 
 /// Puts an execution that was just accepted into the queue.
 fn enqueue(db: &Db, id: i64, new: &NewJobExecution, queue: &Enqueue) -> Outcome<()> {
-    let lane = lane_of(db, new)?;
+    let lane = lanes::lane_of(db, &new.tenant, &new.instance, &new.job, new.partition.is_some())?;
     let state = if queue.available_at > new.by.at { QueueState::Delayed } else { QueueState::Waiting };
-    db.prepare_cached(
-        "INSERT INTO queue_entries
-             (execution_id, tenant, lane, state, priority, turn, available_at, losses, attempts_max)
-         VALUES (:id, :tenant, :lane, :state, :priority, :turn, :available_at, 0, :attempts_max)",
-    )?
-    .execute(named_params! {
-        ":id": id, ":tenant": new.tenant.as_str(), ":lane": lane, ":state": state.number(),
-        ":priority": queue.priority, ":turn": new.partition.map_or(id, |partition| stored_id(partition.of)),
-        ":available_at": queue.available_at.0, ":attempts_max": queue.attempts_max.max(1),
-    })?;
-    db.prepare_cached(
-        "INSERT INTO queue_tenants (tenant, served) VALUES (:tenant, 0) ON CONFLICT DO NOTHING",
-    )?
-    .execute(named_params! {":tenant": new.tenant.as_str()})?;
-    Ok(())
-}
-
-/// The lane of an execution; it is created with its first execution.
-fn lane_of(db: &Db, new: &NewJobExecution) -> Outcome<i64> {
-    // A part uses the place of its whole, so the limit does not apply to it.
-    let limit = new.job.concurrency.filter(|_| new.partition.is_none());
-    let instance = if limit.is_some() { new.instance.as_str() } else { "" };
-    let lane = db
-        .prepare_cached(
-            "INSERT INTO queue_lanes (tenant, type, job, instance, running_max)
-             VALUES (:tenant, :type, :job, :instance, :running_max)
-             ON CONFLICT (tenant, type, job, instance) DO UPDATE SET running_max = excluded.running_max
-             RETURNING id",
-        )?
-        .query_row(
-            named_params! {
-                ":tenant": new.tenant.as_str(), ":type": new.job.job_type, ":job": new.job.name.as_str(),
-                ":instance": instance, ":running_max": limit,
-            },
-            |row| row.get(0),
-        )?;
-    Ok(lane)
+    let turn = new.partition.map_or(id, |partition| stored_id(partition.of));
+    lanes::put_entry(db, new.tenant.as_str(), id, lane, queue, state, turn)
 }

@@ -75,6 +75,7 @@ async fn fill(store: &Store, length: u32) -> Result<()> {
         steps: Vec::new(),
         partition: None,
         queue: Some(Enqueue::at_once(now())),
+        idempotency: None,
         changes: Vec::new(),
     };
     let id = store.repository.create_execution(&new, None).await?.0.id.0;

@@ -69,7 +69,7 @@ async fn publish(jobs: &Jobs, count: u32) -> Result<()> {
 }
 
 async fn check_all_completed(jobs: &Jobs, expected: u32) -> Result<()> {
-    let filter = ExecutionFilter { status: Some(BatchStatus::Completed), ..ExecutionFilter::default() };
+    let filter = ExecutionFilter { statuses: vec![BatchStatus::Completed], ..ExecutionFilter::default() };
     let completed = jobs.tenant.executions(&filter).await?.len();
     if completed == expected as usize {
         Ok(())

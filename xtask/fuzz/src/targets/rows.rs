@@ -13,6 +13,7 @@ use stepbox::batch::element::{
 use stepbox::batch::error::{ElementError, Halt};
 use stepbox::batch::execution::{Counts, ExecutionContext, Lease, Save, StepExecution, Tracking};
 use stepbox::batch::findings::Findings;
+use stepbox::batch::flow::Requests;
 use stepbox::batch::item_step::{Elements, ItemStep, Journey, Named, StepOutcome, run as run_step};
 use stepbox::batch::job::{Backoff, ChunkLimit, ItemSettings, RetryPolicy, Share, SkipPolicy};
 use stepbox::batch::log::NoLog;
@@ -323,12 +324,12 @@ impl RejectedItems for Nowhere {
 
 #[async_trait]
 impl ExecutionJournal for Nowhere {
-    async fn heartbeat(&self, _: &Lease, _: Timestamp, _: u64) -> JournalResult<bool> {
-        Ok(false)
+    async fn heartbeat(&self, _: &Lease, _: Timestamp, _: u64) -> JournalResult<Requests> {
+        Ok(Requests::default())
     }
 
-    async fn is_stop_requested(&self, _: &Lease) -> JournalResult<bool> {
-        Ok(false)
+    async fn requests(&self, _: &Lease) -> JournalResult<Requests> {
+        Ok(Requests::default())
     }
 
     async fn save(&self, _: &Lease, _: Save<'_>) -> JournalResult<()> {

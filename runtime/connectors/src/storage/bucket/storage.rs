@@ -67,6 +67,12 @@ impl Files for Bucket {
         Ok(OpenInput { source: Box::new(object), length, version })
     }
 
+    fn open_written(&self, path: &str) -> Result<OpenInput> {
+        let object = BucketInput::open(self, path)?;
+        let length = object.length();
+        Ok(OpenInput { source: Box::new(object), length, version: None })
+    }
+
     fn begin_output(
         &self,
         path: &str,

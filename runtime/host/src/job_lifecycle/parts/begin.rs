@@ -82,6 +82,7 @@ impl JobRun {
             steps: vec![step],
             partition: Some(Partition { of: whole.id, position, number, count }),
             queue: Some(Enqueue { priority, ..Enqueue::at_once(by.at) }),
+            idempotency: None,
             changes: Vec::new(),
             by,
         }

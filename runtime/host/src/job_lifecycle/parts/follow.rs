@@ -108,7 +108,7 @@ impl JobRun {
     async fn help(&self, parts: &[PartitionState], helping: &mut OwnParts) -> Result<(), RepositoryError> {
         let at_a_time = if self.is_queued { 1 } else { available_parallelism().map_or(1, usize::from) };
         let is_free = |part: &&PartitionState| match part.status {
-            _ if part.set_aside.is_some() => false,
+            _ if part.set_aside.is_some() || part.pause_requested => false,
             BatchStatus::Starting => part.worker.is_none(),
             status => status == BatchStatus::Paused,
         };

@@ -2,6 +2,7 @@
 //! them.
 
 use stepbox_batch::clock::Timestamp;
+use stepbox_batch::execution::queue::ATTEMPTS_MAX;
 use stepbox_batch::execution::rescue::backoff_ms;
 use stepbox_batch::execution::status::BatchStatus::{self, *};
 
@@ -45,6 +46,10 @@ pub(super) enum Action {
     Late(usize),
     /// A person requests a stop.
     Stop(usize),
+    /// A person requests a pause.
+    Pause(usize),
+    /// A person makes a PAUSED execution wait in the queue.
+    Resume(usize),
     /// A person abandons the execution.
     Abandon(usize),
     /// A person purges executions that have ended.
@@ -63,6 +68,8 @@ pub(super) enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
     pub(super) is_claimed: bool,
+    /// Whether no worker takes it until it is resumed.
+    pub(super) is_paused: bool,
     pub(super) available_at: Timestamp,
     pub(super) losses: u32,
     pub(super) attempts_max: u32,
@@ -90,6 +97,7 @@ pub(super) struct Execution {
     pub(super) token: u64,
     pub(super) attempt: u32,
     pub(super) is_to_stop: bool,
+    pub(super) is_to_pause: bool,
     pub(super) entry: Option<Entry>,
     pub(super) is_purged: bool,
     /// Its events, in words.
@@ -171,9 +179,10 @@ impl Model {
     /// All executions, one per line, for a person who looks for an error.
     pub(super) fn told(&self) -> String {
         let lines = self.executions.iter().enumerate().map(|(index, execution)| {
-            let Execution { status, part_of, hold, token, is_to_stop, entry, .. } = execution;
+            let Execution { status, part_of, hold, token, is_to_stop, is_to_pause, entry, .. } = execution;
             format!(
-                "  {index} {status}, part of {part_of:?}, {hold:?}, token {token}, to stop {is_to_stop}, {entry:?}\n"
+                "  {index} {status}, part of {part_of:?}, {hold:?}, token {token}, to stop {is_to_stop}, \
+                 to pause {is_to_pause}, {entry:?}\n"
             )
         });
         lines.collect()
@@ -212,6 +221,8 @@ impl Model {
             Beat(index) => self.beat(index),
             Late(_) => LOST.to_owned(),
             Stop(index) => self.stop(index).to_owned(),
+            Pause(index) => self.pause(index).to_owned(),
+            Resume(index) => self.resume(index).to_owned(),
             Abandon(index) => self.abandon(index).to_owned(),
             Purge { tenant } => format!("{:?}", self.purge(tenant)),
             Lose(workers) => {
@@ -231,7 +242,7 @@ impl Model {
     }
 
     fn entry(&self, attempts_max: u32) -> Entry {
-        Entry { is_claimed: false, available_at: self.now, losses: 0, attempts_max }
+        Entry { is_claimed: false, is_paused: false, available_at: self.now, losses: 0, attempts_max }
     }
 
     fn accept(&mut self, tenant: usize, part_of: Option<usize>, entry: Option<Entry>) -> usize {
@@ -246,6 +257,7 @@ impl Model {
             token: 0,
             attempt: 0,
             is_to_stop: false,
+            is_to_pause: false,
             entry,
             is_purged: false,
             events: vec!["submitted".to_owned()],
@@ -276,7 +288,8 @@ impl Model {
     fn next(&self, tenant: usize) -> Option<usize> {
         let waits = |execution: &Execution| {
             let entry = execution.entry?;
-            (execution.tenant == tenant && !entry.is_claimed && entry.available_at <= self.now).then_some(())
+            let is_free = !entry.is_claimed && !entry.is_paused;
+            (execution.tenant == tenant && is_free && entry.available_at <= self.now).then_some(())
         };
         let indices = (0..self.executions.len()).filter(|index| waits(&self.executions[*index]).is_some());
         indices.min_by_key(|index| (self.executions[*index].part_of.unwrap_or(*index), *index))
@@ -286,7 +299,11 @@ impl Model {
         let execution = &self.executions[index];
         match execution.status {
             _ if execution.is_purged => "not-found",
+            Starting | Paused if execution.part_of.is_some() && execution.is_to_pause => REFUSED,
             Starting | Paused if !execution.is_held() => {
+                if execution.is_to_pause {
+                    self.end_pause(index);
+                }
                 self.take(index, by);
                 "ok"
             }
@@ -326,7 +343,7 @@ impl Model {
                 execution.entry = None;
             }
             if let Some(entry) = &mut execution.entry {
-                (entry.is_claimed, entry.available_at) = (false, now);
+                (entry.is_claimed, entry.is_paused, entry.available_at) = (false, execution.is_to_pause, now);
             }
         }
         "ok"
@@ -350,6 +367,9 @@ impl Model {
         for _ in 0..PARTS {
             self.accept(tenant, Some(index), Some(entry));
         }
+        if self.executions[index].is_to_pause {
+            self.pause_parts_of(index);
+        }
         "ok"
     }
 
@@ -359,7 +379,7 @@ impl Model {
         }
         let execution = &mut self.executions[index];
         execution.hold = execution.hold.map(|hold| Hold { is_over: false, ..hold });
-        format!("ok, to stop: {}", execution.is_to_stop)
+        format!("ok, to stop: {}, to pause: {}", execution.is_to_stop, execution.is_to_pause)
     }
 
     fn stop(&mut self, index: usize) -> &'static str {
@@ -374,6 +394,70 @@ impl Model {
             return "StoppedAtOnce";
         }
         "Requested"
+    }
+
+    fn pause(&mut self, index: usize) -> &'static str {
+        let execution = &self.executions[index];
+        match execution.status {
+            _ if execution.is_purged => return "not-found",
+            status if status.has_ended() || status == Stopping => return REFUSED,
+            _ if execution.part_of.is_some() || execution.is_to_stop => return REFUSED,
+            _ => {}
+        }
+        let is_at_once = self.ask_to_pause(index);
+        self.pause_parts_of(index);
+        if is_at_once { "PausedAtOnce" } else { "Requested" }
+    }
+
+    /// Returns whether the execution is PAUSED now, because no worker holds it.
+    fn ask_to_pause(&mut self, index: usize) -> bool {
+        let execution = &mut self.executions[index];
+        execution.is_to_pause = true;
+        let is_at_once = matches!(execution.status, Starting | Paused) && !execution.is_held();
+        if is_at_once {
+            execution.moves_to(Paused);
+            execution.hold = None;
+            if let Some(entry) = &mut execution.entry {
+                (entry.is_claimed, entry.is_paused) = (false, true);
+            }
+        }
+        is_at_once
+    }
+
+    fn pause_parts_of(&mut self, whole: usize) {
+        for index in 0..self.executions.len() {
+            if self.executions[index].part_of == Some(whole) && self.executions[index].is_open() {
+                self.ask_to_pause(index);
+            }
+        }
+    }
+
+    fn resume(&mut self, index: usize) -> &'static str {
+        let execution = &self.executions[index];
+        let waits = |entry: Entry| !entry.is_claimed && !entry.is_paused;
+        match execution.status {
+            _ if execution.is_purged => "not-found",
+            _ if execution.part_of.is_some() => REFUSED,
+            Paused if execution.is_held() || execution.entry.is_some_and(waits) => REFUSED,
+            Paused => {
+                let entry = self.entry(ATTEMPTS_MAX);
+                self.executions[index].entry.get_or_insert(entry);
+                self.end_pause(index);
+                "ok"
+            }
+            _ => REFUSED,
+        }
+    }
+
+    fn end_pause(&mut self, whole: usize) {
+        for (index, execution) in self.executions.iter_mut().enumerate() {
+            if (index == whole || execution.part_of == Some(whole)) && execution.is_open() {
+                execution.is_to_pause = false;
+                if let Some(entry) = &mut execution.entry {
+                    entry.is_paused = false;
+                }
+            }
+        }
     }
 
     fn abandon(&mut self, index: usize) -> &'static str {
@@ -477,7 +561,8 @@ impl Model {
             return "failed";
         }
         (entry.is_claimed, entry.available_at) = (false, now.plus_ms(backoff_ms(entry.losses)));
-        if execution.status != Starting {
+        entry.is_paused = execution.is_to_pause;
+        if execution.status != Starting || execution.is_to_pause {
             execution.status = Paused;
         }
         execution.step = execution.step.map(|step| if step == Starting { Starting } else { Paused });

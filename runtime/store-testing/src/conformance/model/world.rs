@@ -10,6 +10,7 @@ use stepbox_batch::execution::{
     Checkpoint, Claim, Claimed, ExecutionFilter, Fate, JobExecution, Lease, NewJobExecution, Partition, Save,
     StepExecution,
 };
+use stepbox_batch::flow::Requests;
 use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::ports::{JobRepository, RepositoryError, Result as Answer};
@@ -94,7 +95,7 @@ impl<'a> World<'a> {
             Beat(index) => {
                 let lease = self.lease(index, before.executions[index].token);
                 return Ok(match self.store.heartbeat(&lease, now, LEASE_MS).await {
-                    Ok(is_to_stop) => format!("ok, to stop: {is_to_stop}"),
+                    Ok(Requests { stop, pause }) => format!("ok, to stop: {stop}, to pause: {pause}"),
                     Err(error) => error.code().to_owned(),
                 });
             }
@@ -108,6 +109,17 @@ impl<'a> World<'a> {
                     Ok(answer) => format!("{answer:?}"),
                     Err(error) => error.code().to_owned(),
                 });
+            }
+            Pause(index) => {
+                let (tenant, id) = self.name(index);
+                return Ok(match self.store.request_pause(tenant, id, &by(now)).await {
+                    Ok(answer) => format!("{answer:?}"),
+                    Err(error) => error.code().to_owned(),
+                });
+            }
+            Resume(index) => {
+                let (tenant, id) = self.name(index);
+                told(self.store.enqueue_paused(tenant, id, &by(now)).await)
             }
             Abandon(index) => {
                 let (tenant, id) = self.name(index);
@@ -263,6 +275,7 @@ impl<'a> World<'a> {
         agree("whether it has an end time", &found.ended_at.is_some(), &found.status.has_ended())?;
         agree("attempt", &found.attempt, &expected.attempt)?;
         agree("stop request", &found.stop_requested, &expected.is_to_stop)?;
+        agree("pause request", &found.pause_requested, &expected.is_to_pause)?;
         agree("warnings", &warnings.len(), &usize::from(expected.checkpoints))?;
         let step = found.steps.first();
         agree("step", &step.map(|step| step.status), &expected.step)?;
@@ -277,14 +290,16 @@ impl<'a> World<'a> {
 
         let told = entry.map(|entry| {
             let is_delayed = entry.available_at > self.model.now;
-            (entry.state == QueueState::Claimed, is_delayed, entry.losses, entry.attempts_max)
+            let (is_claimed, is_paused) =
+                (entry.state == QueueState::Claimed, entry.state == QueueState::Paused);
+            (is_claimed, is_paused, is_delayed, entry.losses, entry.attempts_max)
         });
         let wanted = expected.entry.map(|entry| {
             let is_delayed = entry.available_at > self.model.now;
-            (entry.is_claimed, is_delayed, entry.losses, entry.attempts_max)
+            (entry.is_claimed, entry.is_paused, is_delayed, entry.losses, entry.attempts_max)
         });
-        agree("its place in the queue (claimed, delayed, losses, attempts)", &told, &wanted)?;
-        if told.is_some_and(|(_, _, losses, attempts_max)| losses >= attempts_max) {
+        agree("its place in the queue (claimed, paused, delayed, losses, attempts)", &told, &wanted)?;
+        if told.is_some_and(|(_, _, _, losses, attempts_max)| losses >= attempts_max) {
             return Err("it has cost more workers than it may, and goes on".to_owned());
         }
         Ok(())
@@ -357,6 +372,15 @@ impl<'a> World<'a> {
         let left = (0..self.model.executions.len()).find(|index| self.model.is_left_behind(*index));
         agree("which part outlives its whole", &left, &None)?;
         self.check().await?;
+        let is_paused = |execution: &Execution| execution.is_open() && execution.is_to_pause;
+        for index in 0..self.model.executions.len() {
+            let execution = &self.model.executions[index];
+            if is_paused(execution) && execution.part_of.is_none() {
+                let resumed = self.perform(Action::Resume(index)).await?;
+                agree("whether it can be resumed", &resumed, &"ok".to_owned())?;
+            }
+        }
+        agree("what stays paused", &self.model.executions.iter().position(is_paused), &None)?;
         self.perform(Action::Later).await?;
         for tenant in 0..TENANTS {
             let next = Action::ClaimNext { tenant, by: LAST_WORKER };

@@ -164,7 +164,7 @@ async fn a_cut_network_is_noticed_and_saves_outlast_it() {
     assert_eq!(error.code(), "store-unavailable");
     assert!(error.to_string().contains("it gave no answer for"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    assert_eq!(told(far.is_stop_requested(&lease).await), "store-unavailable");
+    assert_eq!(told(far.requests(&lease).await), "store-unavailable");
 
     let tracking = Tracking { processed: 7, ..Tracking::default() };
     let step = stepbox_batch::execution::StepExecution { tracking, ..step() };
@@ -176,7 +176,7 @@ async fn a_cut_network_is_noticed_and_saves_outlast_it() {
     let (saved, ()) = tokio::join!(far.save(&lease, Save { step: Some(&step), ..Save::default() }), mending);
     saved.unwrap();
     assert_eq!(stored(&near, execution.id).await.steps[0].tracking, tracking);
-    assert!(!far.heartbeat(&lease, NOW, LEASE_MS).await.unwrap(), "what broke is not used again");
+    assert!(!far.heartbeat(&lease, NOW, LEASE_MS).await.unwrap().stop, "what broke is not used again");
 }
 
 #[tokio::test]

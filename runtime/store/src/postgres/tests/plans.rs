@@ -6,12 +6,12 @@ use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::queue::Enqueue;
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{ExecutionFilter, JobExecution, Save};
-use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::name::{JobExecutionId, JobName};
 use stepbox_store_testing::sample::*;
 use stepbox_test_postgres::Server;
 
 use super::super::connection::{Db, Named};
-use super::super::executions::{self, conditions, list_statement};
+use super::super::executions::{self, conditions, list_of, list_statement};
 use super::super::value::{Value, named, numbered};
 use super::super::{
     Address, PostgresOptions, PostgresStore, audit, claim, leases, outbox, parts, purging, queue, rescue,
@@ -45,9 +45,9 @@ const ENDED: &str = "
     END $$;
     INSERT INTO job_executions
         (tenant, instance, status, stoppable, created_at, started_at, ended_at, updated_at, attempt, lease_token,
-         worker, exit_code, exit_description, parameters_key, failures, context, parameters, job)
+         worker, exit_code, exit_description, parameters_key, failures, context, parameters, job, job_name)
     SELECT CASE n % 2 WHEN 0 THEN 'default' ELSE 'other' END, 'i' || n % 1000, CASE n % 20 WHEN 3 THEN 6 ELSE 1 END,
-           TRUE, n, n, n, n, 1, 1, 'w', 'COMPLETED', '', '', '[]', '{}', '{}', '{}'
+           TRUE, n, n, n, n, 1, 1, 'w', 'COMPLETED', '', '', '[]', '{}', '{}', '{}', 'j' || n % 10
     FROM generate_series(1, 1000000) n;
     INSERT INTO step_executions
     SELECT CASE n % 2 WHEN 0 THEN 'default' ELSE 'other' END, n, 0, 'greet', 1, 'COMPLETED', '', n, n, n,
@@ -167,7 +167,7 @@ async fn worker_statements(plans: &mut Plans) {
         "position": 0_i64, "processed": 1_i64, "total": None::<i64>, "is_estimate": false,
     };
     plans.check("heartbeat", leases::HEARTBEAT, &lease).await;
-    plans.check("stop requested", leases::IS_STOP_REQUESTED, &lease).await;
+    plans.check("requests", leases::REQUESTS, &lease).await;
     plans.check("progress", leases::SAVE_TRACKING, &lease).await;
     plans.check("lost leases", rescue::LOST, &lease).await;
     plans.check("parts left behind", rescue::LEFT_BEHIND, &lease).await;
@@ -244,27 +244,39 @@ async fn queue_statements(plans: &mut Plans) {
 
 async fn lists(plans: &mut Plans) {
     let all = ExecutionFilter { limit: 20, ..ExecutionFilter::default() };
+    let several = vec![BatchStatus::Failed, BatchStatus::Stopped];
+    let greet = JobName::new("j2").unwrap();
     let filters = [
         ("latest", all.clone()),
         ("of an instance", ExecutionFilter { instance: Some(code("i7")), ..all.clone() }),
-        ("in a status", ExecutionFilter { status: Some(BatchStatus::Started), ..all.clone() }),
-        ("that failed", ExecutionFilter { status: Some(BatchStatus::Failed), ..all.clone() }),
+        ("in a status", ExecutionFilter { statuses: vec![BatchStatus::Started], ..all.clone() }),
+        ("that failed", ExecutionFilter { statuses: vec![BatchStatus::Failed], ..all.clone() }),
+        ("in several statuses", ExecutionFilter { statuses: several.clone(), ..all.clone() }),
+        ("of a job", ExecutionFilter { job: Some(greet.clone()), ..all.clone() }),
+        ("of a job, in several", ExecutionFilter { job: Some(greet), statuses: several, ..all.clone() }),
+        ("since a moment", ExecutionFilter { created_since: Some(Timestamp(500_000)), ..all.clone() }),
+        ("without hidden ones", ExecutionFilter { hidden: vec![code("i7")], ..all.clone() }),
         ("before one", ExecutionFilter { before: Some(JobExecutionId(500_000)), ..all.clone() }),
         ("of an age", ExecutionFilter { created_before: Some(Timestamp(500_000)), ..all.clone() }),
         (
             "of an instance, in a status",
-            ExecutionFilter { instance: Some(code("i7")), status: Some(BatchStatus::Stopped), ..all.clone() },
+            ExecutionFilter {
+                instance: Some(code("i7")),
+                statuses: vec![BatchStatus::Stopped],
+                ..all.clone()
+            },
         ),
     ];
     for (what, filter) in filters {
         let tenant = tenant();
+        let (sql, values) = list_statement(&tenant, &filter);
+        plans.check(&format!("executions: {what}"), &sql, &values).await;
         let (conditions, mut values) = conditions(&tenant, &filter);
         values.push(("limit", audit::limit_of(filter.limit)));
-        plans.check(&format!("executions: {what}"), &list_statement(&conditions), &values).await;
         plans.check(&format!("purge: {what}"), &purging::statement(&conditions), &values).await;
     }
     let values = named! {"tenant": "default", "id": 5_i64, "ids": vec![5_i64, 7], "limit": 20_i64};
-    let one = list_statement("e.tenant = :tenant AND e.id = :id");
+    let one = list_of("e.tenant = :tenant AND e.id = :id");
     plans.check("an execution", &one, &values).await;
     plans.check("its steps", steps::OF_EXECUTIONS, &values).await;
     plans.check("its steps in a list", steps::SHOWN, &values).await;

@@ -44,12 +44,12 @@ const EXECUTIONS: &str = "
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
     INSERT INTO job_executions
         (id, tenant, instance, status, stoppable, created_at, started_at, ended_at, updated_at, attempt, lease_token,
-         user_name, worker, exit_code, exit_description, failures, context, parameters, job, parameters_key,
+         user_name, worker, exit_code, exit_description, failures, context, parameters, job, job_name, parameters_key,
          partition_of, partition_step, partition_number, partition_count)
     SELECT i, 'default', iif(i % 2 = 0, 'nightly', 'i' || (i % 100)), iif(i % 20 = 7, 6, 1), 1,
            :now - (:count - i) * 1000, :now - (:count - i) * 1000, :now - (:count - i) * 1000 + 900,
            :now - (:count - i) * 1000 + 900, 1, 1, 'julia', 'w-1', iif(i % 20 = 7, 'FAILED', 'COMPLETED'), '', '[]',
-           '{}', :parameters, :job, '', iif(i > 100 AND i % 100 BETWEEN 1 AND 4, i - i % 100, NULL),
+           '{}', :parameters, :job, 'greet', '', iif(i > 100 AND i % 100 BETWEEN 1 AND 4, i - i % 100, NULL),
            iif(i > 100 AND i % 100 BETWEEN 1 AND 4, 0, NULL), iif(i > 100 AND i % 100 BETWEEN 1 AND 4, i % 100 - 1, NULL),
            iif(i > 100 AND i % 100 BETWEEN 1 AND 4, 4, NULL)
     FROM n";

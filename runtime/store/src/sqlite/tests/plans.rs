@@ -7,12 +7,12 @@ use stepbox_batch::audit::{AuditAction, AuditFilter};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::ExecutionFilter;
 use stepbox_batch::execution::status::BatchStatus;
-use stepbox_batch::name::JobExecutionId;
+use stepbox_batch::name::{JobExecutionId, JobName};
 use stepbox_store_testing::sample::*;
 
 use super::super::{
-    audit, claim, endings, executions, instances, leases, outbox, parts, purging, queue, rescue, steps,
-    submit,
+    audit, claim, endings, executions, idempotency, instances, leases, outbox, parts, purging, queue, rescue,
+    steps, submit,
 };
 use super::empty_store;
 use super::history::History;
@@ -94,10 +94,16 @@ async fn no_hot_statement_reads_a_table_from_end_to_end() {
 
 fn execution_lists() -> Vec<(&'static str, &'static str, ExecutionFilter)> {
     let all = ExecutionFilter { limit: 20, ..ExecutionFilter::default() };
-    let (by_instance, by_status, wholes) =
-        ("job_executions_by_instance", "job_executions_by_status", "job_executions_wholes");
+    let (by_instance, by_status, by_job, wholes) = (
+        "job_executions_by_instance",
+        "job_executions_by_status",
+        "job_executions_by_job",
+        "job_executions_wholes",
+    );
     let nightly = ExecutionFilter { instance: Some(code("nightly")), ..all.clone() };
-    let failed = ExecutionFilter { status: Some(BatchStatus::Failed), ..all.clone() };
+    let failed = ExecutionFilter { statuses: vec![BatchStatus::Failed], ..all.clone() };
+    let several = vec![BatchStatus::Failed, BatchStatus::Stopped];
+    let greet = ExecutionFilter { job: Some(JobName::new("greet").unwrap()), ..all.clone() };
     let old = Some(Timestamp(NOW.0 - 1_000_000));
     vec![
         ("all", wholes, all.clone()),
@@ -105,8 +111,18 @@ fn execution_lists() -> Vec<(&'static str, &'static str, ExecutionFilter)> {
         ("of an age", wholes, ExecutionFilter { created_before: old, ..all.clone() }),
         ("of an instance", by_instance, nightly.clone()),
         ("of an instance and age", by_instance, ExecutionFilter { created_before: old, ..nightly.clone() }),
-        ("of an instance, in a status", by_instance, ExecutionFilter { status: failed.status, ..nightly }),
+        (
+            "of an instance, in a status",
+            by_instance,
+            ExecutionFilter { statuses: failed.statuses.clone(), ..nightly },
+        ),
         ("in a status", by_status, failed.clone()),
+        ("in several statuses", by_status, ExecutionFilter { statuses: several.clone(), ..all.clone() }),
+        ("of a job", by_job, greet.clone()),
+        ("of a job, in several statuses", by_job, ExecutionFilter { statuses: several, ..greet.clone() }),
+        ("of a job and age", by_job, ExecutionFilter { created_since: old, ..greet }),
+        ("since a moment", wholes, ExecutionFilter { created_since: old, ..all.clone() }),
+        ("without hidden ones", wholes, ExecutionFilter { hidden: vec![code("nightly")], ..all.clone() }),
         ("in a status, of an age", by_status, ExecutionFilter { created_before: old, ..failed }),
     ]
 }
@@ -124,8 +140,9 @@ fn audit_lists() -> Vec<(&'static str, AuditFilter)> {
 }
 
 /// The expected index of each of the other statements.
-const STATEMENTS: [(&str, &str, &str); 17] = [
+const STATEMENTS: [(&str, &str, &str); 18] = [
     ("an execution", "PRIMARY KEY", executions::STANDING),
+    ("a key", "PRIMARY KEY", idempotency::FIRST),
     ("those it goes on from", "PRIMARY KEY", executions::ANCESTRY),
     ("a second restart", "job_executions_by_restart", submit::NEXT),
     ("its steps", "sqlite_autoindex_step_executions_1", steps::SHOWN),

@@ -18,7 +18,7 @@ async fn two_stores_on_one_file_see_each_other_at_once() {
     assert_eq!(stored(&*one, execution.id).await, execution);
 
     one.request_stop(&tenant(), execution.id, &by(NOW)).await.unwrap();
-    assert!(two.is_stop_requested(&lease).await.unwrap());
+    assert!(two.requests(&lease).await.unwrap().stop);
 
     one.rescue_lost(NOW).await.unwrap();
     let late = two.save(&lease, Save { step: Some(&step()), ..Save::default() }).await;

@@ -45,17 +45,23 @@ async fn all_lists(store: &SqliteStore, executions: u32) -> Vec<(&'static str, D
     let tenant = tenant();
     let all = ExecutionFilter { limit: 20, ..ExecutionFilter::default() };
     let nightly = ExecutionFilter { instance: Some(code("nightly")), ..all.clone() };
-    let failed = ExecutionFilter { status: Some(BatchStatus::Failed), ..all.clone() };
+    let failed = ExecutionFilter { statuses: vec![BatchStatus::Failed], ..all.clone() };
     let rows = [
         ("list", all.clone()),
         ("list of an instance", nightly.clone()),
         ("list in a status", failed.clone()),
-        ("list of an instance, in a status", ExecutionFilter { status: failed.status, ..nightly.clone() }),
+        (
+            "list of an instance, in a status",
+            ExecutionFilter { statuses: failed.statuses.clone(), ..nightly.clone() },
+        ),
         (
             "list of an instance, in a status, nothing",
-            ExecutionFilter { status: Some(BatchStatus::Stopped), ..nightly },
+            ExecutionFilter { statuses: vec![BatchStatus::Stopped], ..nightly },
         ),
-        ("list in a status, nothing", ExecutionFilter { status: Some(BatchStatus::Stopped), ..all.clone() }),
+        (
+            "list in a status, nothing",
+            ExecutionFilter { statuses: vec![BatchStatus::Stopped], ..all.clone() },
+        ),
         ("list of an age", ExecutionFilter { created_before: Some(EARLIER), ..all.clone() }),
         (
             "list of an age, nothing",
