@@ -30,7 +30,8 @@ pub(crate) async fn carry_out(site: &Site, verb: Instances) -> Result<Answer, Cl
         }
         Instances::Edit { code, config, unset, label, format } => {
             let set = config.as_deref().map(parameters::read).transpose()?;
-            let instance = site.edit_instance(&code, InstanceEdit { label, set, unset, expected: None }).await?;
+            let instance =
+                site.edit_instance(&code, InstanceEdit { label, set, unset, expected: None }).await?;
             Ok(done("changed", &instance, format.format))
         }
         Instances::Duplicate { code, new_code, label, format } => {

@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn moves_only_where_the_machine_says_so() {
         let table = [
-            (Starting, vec![Started, Stopping, Stopped, Failed, Abandoned]),
+            (Starting, vec![Started, Stopping, Stopped, Failed, Abandoned, Pausing, Paused]),
             (Started, vec![Completed, Stopping, Stopped, Failed, Unknown, Pausing, Paused]),
             (Stopping, vec![Completed, Stopped, Failed, Unknown]),
             (Pausing, vec![Completed, Stopping, Stopped, Failed, Unknown, Paused]),

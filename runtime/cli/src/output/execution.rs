@@ -102,12 +102,13 @@ fn status_of(execution: &Execution) -> String {
     }
 }
 
-/// The status. A stop request that the worker has not seen yet, or being set aside, is added to it.
+/// The status. A stop or a pause request that the worker has not seen yet, or being set aside, is added to it.
 pub(crate) fn status(execution: &Execution) -> String {
-    let Execution { status, stop_requested, set_aside, .. } = execution;
+    let Execution { status, stop_requested, pause_requested, set_aside, .. } = execution;
     match () {
         () if set_aside.is_some() => format!("{status}, set aside"),
         () if *stop_requested && *status == Status::Started => format!("{status}, a stop is requested"),
+        () if *pause_requested && *status == Status::Started => format!("{status}, a pause is requested"),
         () => status.to_string(),
     }
 }

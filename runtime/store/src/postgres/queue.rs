@@ -43,7 +43,7 @@ pub(super) async fn requeue(db: &Db, tenant: &str, id: i64, loss: &Loss, now: Ti
     let state = if available_at > now { QueueState::Delayed } else { QueueState::Waiting };
     let sql = concat!(
         "UPDATE queue_entries q
-         SET state = CASE WHEN e.pause_requested_at IS NULL THEN :state ELSE ",
+         SET state = CASE WHEN e.pause_requested_at IS NULL THEN CAST(:state AS BIGINT) ELSE ",
         paused!(),
         " END, losses = :losses, available_at = :available_at
          FROM job_executions e

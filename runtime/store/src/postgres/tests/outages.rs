@@ -239,7 +239,7 @@ async fn whoever_goes_away_takes_the_connection_along() {
         let creating = store.create_instance(&one, &actor);
         tokio::select! {
             biased;
-            created = creating => created.unwrap(),
+            created = creating => drop(created.unwrap()),
             () = polls(number) => {}
         }
     }

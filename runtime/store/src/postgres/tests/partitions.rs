@@ -44,7 +44,7 @@ async fn what_was_there_stays_and_everything_goes_on() {
     let parts =
         "SELECT (SELECT count(*) > 0 FROM job_executions_1), (SELECT count(*) > 0 FROM job_executions_2)";
     assert_eq!(server.sql(name, parts).unwrap(), "t|t");
-    store.delete_instance(&tenant(), &code("nightly"), &by(NOW)).await.unwrap_err();
+    store.delete_instance(&tenant(), &code("nightly"), None, &by(NOW)).await.unwrap_err();
     server
         .sql(name, "DELETE FROM job_executions; DELETE FROM job_instances; DELETE FROM audit_events")
         .unwrap();

@@ -120,7 +120,9 @@ async fn nothing_begins_while_its_instance_is_deleted() {
         let (deleting, accepting) = (store.clone(), store.clone());
         let (code, new) = (code(&name), new(&name));
         let deleted =
-            tokio::spawn(async move { told(deleting.delete_instance(&tenant(), &code, &by(NOW)).await) });
+            tokio::spawn(
+                async move { told(deleting.delete_instance(&tenant(), &code, None, &by(NOW)).await) },
+            );
         let accepted = tokio::spawn(async move { told(accepting.create_execution(&new, None).await) });
         let found = (deleted.await.unwrap(), accepted.await.unwrap());
         assert!(matches!(found, ("ok", "not-found") | ("in-use", "ok")), "{found:?}");
