@@ -3,7 +3,6 @@
 //! | port | what it keeps |
 //! |---|---|
 //! | [`Installation`] | which installation it is, and what time it is there |
-//! | [`Installation`] | which installation the store belongs to, and the time of its clock |
 //! | [`Instances`] | job instances |
 //! | [`Executions`] | executions: accepted, looked up, stopped, purged |
 //! | [`Parts`] | the parts of steps that were split |
@@ -11,6 +10,7 @@
 //! | [`JobQueue`] | executions that wait for a worker |
 //! | [`Leases`] | which worker holds which execution, and the rescue of executions of lost workers |
 //! | [`Workers`] | the known workers |
+//! | [`Uploads`] | the files that users upload as inputs |
 //! | [`Outbox`] | what happened to executions, as events that any process can read |
 //! | [`AuditTrail`] | which user did what |
 //!
@@ -43,6 +43,7 @@ pub mod parts;
 pub mod queue;
 pub mod repository;
 pub mod store_report;
+pub mod uploads;
 pub mod workers;
 
 pub use audit_trail::{AuditTrail, EVENTS_PURGED_TOGETHER};
@@ -59,4 +60,5 @@ pub use parts::Parts;
 pub use queue::JobQueue;
 pub use repository::JobRepository;
 pub use store_report::{Finding, StoreReport};
+pub use uploads::Uploads;
 pub use workers::Workers;

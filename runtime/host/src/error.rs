@@ -212,6 +212,12 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
+    /// The name of an uploaded file is not valid.
+    #[error("a file's name has 1 to 255 bytes, no `/` or `\\`, and no invisible characters")]
+    BadFileName,
+    /// The bytes of an uploaded file did not arrive.
+    #[error("the file did not arrive as a whole: {0}")]
+    UploadBroken(#[source] std::io::Error),
     /// A file that a step has written cannot be opened.
     #[error("the output cannot be read: {0}")]
     Output(#[source] ConnectorError),
@@ -271,7 +277,8 @@ impl Error {
             Self::OutputsClash { .. } => "outputs-clash",
             Self::OwnFolder { .. } => "path-in-data-folder",
             Self::BadMoment { .. } => "bad-moment",
-            Self::BadLabel => "bad-name",
+            Self::BadLabel | Self::BadFileName => "bad-name",
+            Self::UploadBroken(_) => "upload-broken",
             Self::DataFolder { .. } => "data-folder",
             Self::WritableByOthers { .. } => "writable-by-others",
             Self::Sandbox(_) => "sandbox-unavailable",
@@ -302,7 +309,9 @@ impl Error {
             | Self::StepsChanged(_)
             | Self::CannotReimport { .. }
             | Self::BadMoment { .. }
-            | Self::BadLabel => ErrorKind::BadRequest,
+            | Self::BadLabel
+            | Self::BadFileName
+            | Self::UploadBroken(_) => ErrorKind::BadRequest,
             Self::Component(_) | Self::Signature(_) => ErrorKind::ComponentRefused,
             Self::UploadClosed => ErrorKind::Forbidden,
             Self::TooManyRunning { .. } => ErrorKind::TooMany,
@@ -423,6 +432,7 @@ fn help_of_store(error: &RepositoryError) -> String {
             "leave out debug information (`strip = true`)"
         }
         RepositoryError::StaleVersion { .. } => "look at it as it is now, and change that",
+        RepositoryError::FileQuota(_) => "remove files that nothing needs any more",
         RepositoryError::Busy { .. } => "try again; another process is writing",
         RepositoryError::OtherEncoding { .. } => {
             "make a database with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and name that one"
@@ -458,6 +468,7 @@ fn remedies_of_store(error: &RepositoryError) -> Vec<Remedy> {
                 _ => vec![Remedy::RemoveComponents, quota],
             }
         }
+        RepositoryError::FileQuota(error) => vec![Remedy::RaiseQuota { quota: error.quota().to_owned() }],
         RepositoryError::OlderVersion { .. } => vec![Remedy::MigrateStore],
         _ => Vec::new(),
     }

@@ -33,6 +33,7 @@ mod session;
 mod steps;
 mod submit;
 mod trouble;
+mod uploads;
 mod value;
 mod wake;
 mod workers;

@@ -30,6 +30,7 @@ mod steps;
 mod submit;
 mod trouble;
 mod turns;
+mod uploads;
 mod wake;
 mod workers;
 mod writer;

@@ -10,6 +10,7 @@ use super::leases::Leases;
 use super::outbox::Outbox;
 use super::parts::Parts;
 use super::queue::JobQueue;
+use super::uploads::Uploads;
 use super::workers::Workers;
 
 /// Everything that is persisted: a type that implements every port is a repository.
@@ -23,6 +24,7 @@ pub trait JobRepository:
     + JobQueue
     + Leases
     + Workers
+    + Uploads
     + Outbox
     + AuditTrail
 {
@@ -38,6 +40,7 @@ impl<S> JobRepository for S where
         + JobQueue
         + Leases
         + Workers
+        + Uploads
         + Outbox
         + AuditTrail
 {
