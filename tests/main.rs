@@ -11,6 +11,7 @@ mod earlier_outputs;
 mod egress;
 mod embedders;
 mod faults;
+mod files;
 mod floods;
 mod flow;
 mod guests;

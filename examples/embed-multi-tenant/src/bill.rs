@@ -12,7 +12,7 @@ const PAGE: u32 = 500;
 
 /// The sum over all executions of a customer.
 #[derive(Debug, Default)]
-pub struct Bill {
+pub(crate) struct Bill {
     executions: u64,
     items: u64,
     /// Processor time of the customer's own steps, in microseconds.
@@ -22,7 +22,7 @@ pub struct Bill {
 }
 
 /// Adds up all executions of a customer, page by page.
-pub async fn of(tenant: &Tenant) -> Result<Bill> {
+pub(crate) async fn of(tenant: &Tenant) -> Result<Bill> {
     let mut bill = Bill::default();
     let mut filter = ExecutionFilter { limit: PAGE, ..ExecutionFilter::default() };
     loop {

@@ -15,7 +15,7 @@ use crate::host::Customer;
 const CONNECTOR_BYTES_MAX: u64 = 64 << 20;
 
 /// Exports a catalogue, tells a URL about it, and returns the execution as it has ended.
-pub async fn export(
+pub(crate) async fn export(
     address: &str,
     customer: &Customer,
     connector: &Path,

@@ -9,27 +9,27 @@ use stepbox::batch::access::{Principal, Role};
 use stepbox::batch::name::{TenantId, UserName};
 use stepbox::{Policy, Quotas, Stepbox, Tenant, Worker, WorkerOptions};
 use stepbox_server::{
-    ApiListener, ApiOptions, ApiServer, Authenticate, Exposure, HeaderMap, NotAuthenticated, api,
+    ApiListener, ApiOptions, ApiServer, Authenticate, Client, Exposure, HeaderMap, NotAuthenticated, api,
 };
 
 use crate::Result;
 
 /// A customer of the host.
 #[derive(Debug)]
-pub struct Customer {
-    pub name: &'static str,
+pub(crate) struct Customer {
+    pub(crate) name: &'static str,
     /// The key with which the customer's programs come in. A real host keeps hashes of keys in a database.
-    pub key: &'static str,
+    pub(crate) key: &'static str,
     /// Whether the customer's steps may send requests.
     may_send_requests: bool,
 }
 
-pub const CUSTOMERS: &[Customer] = &[
+pub(crate) const CUSTOMERS: &[Customer] = &[
     Customer { name: "acme", key: "acme-9f3c1b7d", may_send_requests: true },
     Customer { name: "bolt", key: "bolt-52aa80e6", may_send_requests: false },
 ];
 
-pub struct Host {
+pub(crate) struct Host {
     stepbox: Stepbox,
     folder: PathBuf,
     server: ApiServer,
@@ -39,7 +39,7 @@ pub struct Host {
 
 impl Host {
     /// Begins in a folder, with one tenant for each customer.
-    pub async fn open(folder: &Path) -> Result<Self> {
+    pub(crate) async fn open(folder: &Path) -> Result<Self> {
         let folder = std::path::absolute(folder)?;
         let mut builder = Stepbox::builder(folder.join("data"));
         for customer in CUSTOMERS {
@@ -60,16 +60,16 @@ impl Host {
         Ok(Self { stepbox, folder, server, _worker: worker })
     }
 
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    pub fn tenant(&self, customer: &Customer) -> Result<Tenant> {
+    pub(crate) fn tenant(&self, customer: &Customer) -> Result<Tenant> {
         Ok(self.stepbox.tenant(&TenantId::new(customer.name)?)?)
     }
 
     /// Puts a file into the folder of a customer, as the customer's upload to the host would.
-    pub fn give(&self, customer: &Customer, file: &Path) -> Result<PathBuf> {
+    pub(crate) fn give(&self, customer: &Customer, file: &Path) -> Result<PathBuf> {
         let given = self.folder.join(customer.name).join("catalogue.csv");
         fs::copy(file, &given)?;
         Ok(given)
@@ -84,6 +84,7 @@ impl Authenticate for Keys {
     async fn authenticate(
         &self,
         headers: &HeaderMap,
+        _client: &Client,
         tenant: Option<&TenantId>,
     ) -> std::result::Result<Option<Principal>, NotAuthenticated> {
         let Some(header) = headers.get("authorization") else { return Ok(None) };

@@ -35,6 +35,7 @@ pub mod connector;
 pub mod event;
 pub mod execution;
 pub mod exit_code;
+pub mod file;
 pub mod instance;
 pub mod job;
 pub mod list;

@@ -120,6 +120,12 @@ pub struct Quotas {
     pub http_connections_max: u64,
     /// How long a component that does not check for a stop may run after a stop request, in milliseconds.
     pub stop_grace_ms: u64,
+    /// Bytes of all uploaded files.
+    #[serde(default)]
+    pub uploaded_bytes_max: u64,
+    /// Uploaded files.
+    #[serde(default)]
+    pub uploaded_files_max: u64,
 }
 
 /// A secret that jobs may name.
@@ -206,6 +212,8 @@ mod tests {
                 disk_files_max: 5,
                 http_connections_max: 6,
                 stop_grace_ms: 7,
+                uploaded_bytes_max: 8,
+                uploaded_files_max: 9,
             },
             secrets: vec![Secret { name: "crm".to_owned(), hosts: None, problem: Some("gone".to_owned()) }],
             storages: vec![Storage {

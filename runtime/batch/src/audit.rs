@@ -22,6 +22,7 @@ use crate::execution::status::BatchStatus;
 use crate::inventory::{Component, Connector};
 use crate::job::{Job, JobInstance};
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobExecutionId};
+use crate::uploaded_file::UploadedFile;
 
 /// How long the reason of a refusal may be, in bytes; the rest is cut off. The limit is needed because a reason may
 /// quote the refused input.
@@ -57,6 +58,10 @@ pub enum AuditAction {
     InstanceChanged,
     /// A job instance was deleted.
     InstanceDeleted,
+    /// A file was uploaded.
+    FileUploaded,
+    /// An uploaded file was removed, or its time was over.
+    FileRemoved,
     /// An execution was accepted.
     ExecutionSubmitted,
     /// An execution was accepted that continues another one.
@@ -107,7 +112,7 @@ pub enum AuditAction {
 
 impl AuditAction {
     /// All actions.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::ComponentUploaded,
         Self::ComponentRefused,
         Self::ComponentRemoved,
@@ -116,6 +121,8 @@ impl AuditAction {
         Self::InstanceCreated,
         Self::InstanceChanged,
         Self::InstanceDeleted,
+        Self::FileUploaded,
+        Self::FileRemoved,
         Self::ExecutionSubmitted,
         Self::ExecutionRestarted,
         Self::ExecutionResumed,
@@ -152,6 +159,8 @@ impl AuditAction {
             Self::InstanceCreated => "instance-created",
             Self::InstanceChanged => "instance-changed",
             Self::InstanceDeleted => "instance-deleted",
+            Self::FileUploaded => "file-uploaded",
+            Self::FileRemoved => "file-removed",
             Self::ExecutionSubmitted => "execution-submitted",
             Self::ExecutionRestarted => "execution-restarted",
             Self::ExecutionResumed => "execution-resumed",
@@ -336,6 +345,18 @@ impl Deed {
         Self::new(AuditAction::InstanceDeleted, code, json!({}))
     }
 
+    /// A file was uploaded.
+    pub fn file_uploaded(file: &UploadedFile) -> Self {
+        let UploadedFile { id, name, size_bytes, digest, .. } = file;
+        let detail = json!({ "name": name, "size_bytes": size_bytes, "digest": digest });
+        Self::new(AuditAction::FileUploaded, id, detail)
+    }
+
+    /// An uploaded file was removed.
+    pub fn file_removed(file: &UploadedFile) -> Self {
+        Self::new(AuditAction::FileRemoved, &file.id, json!({ "name": file.name }))
+    }
+
     /// An execution was accepted, to begin or to continue another one.
     pub fn execution_submitted(id: JobExecutionId, new: &NewJobExecution) -> Self {
         let NewJobExecution { instance, job, restart_of, changes, .. } = new;
@@ -451,7 +472,7 @@ mod tests {
     fn each_action_has_a_name_of_its_own() {
         for action in AuditAction::ALL {
             assert_eq!(action.as_str().parse(), Ok(action));
-            let kinds = ["component", "connector", "instance", "execution", "user", "token", "audit"];
+            let kinds = ["component", "connector", "instance", "file", "execution", "user", "token", "audit"];
             assert!(kinds.contains(&action.kind()), "{action}");
         }
         let error = "execution-forgotten".parse::<AuditAction>().unwrap_err();

@@ -69,7 +69,9 @@ impl RepositoryError {
             Self::NotUnique { .. } | Self::AlreadyPublished { .. } | Self::WrongStatus { .. } => {
                 ErrorKind::WrongState
             }
-            Self::QueueFull { .. } | Self::ConcurrencyReached { .. } => ErrorKind::TooMany,
+            Self::QueueFull { .. } | Self::ConcurrencyReached { .. } | Self::FileQuota(_) => {
+                ErrorKind::TooMany
+            }
             Self::TooManyTokens { .. } => ErrorKind::TooMany,
             Self::LeaseLost { .. } => ErrorKind::Unexpected,
             Self::Busy { .. }

@@ -84,6 +84,7 @@ pub mod tasklet_point;
 pub mod tasklet_step;
 pub mod template;
 pub mod thread;
+pub mod uploaded_file;
 pub mod visible;
 pub mod worker;
 

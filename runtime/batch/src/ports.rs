@@ -10,6 +10,7 @@
 //! | [`JobQueue`] | executions that wait for a worker |
 //! | [`Leases`] | which worker holds which execution, and the rescue of executions of lost workers |
 //! | [`Workers`] | the known workers |
+//! | [`Uploads`] | the files that users upload as inputs |
 //! | [`Outbox`] | what happened to executions, as events that any process can read |
 //! | [`AuditTrail`] | which user did what |
 //! | [`Accounts`] | users, their roles in tenants, and rights per instance |
@@ -46,6 +47,7 @@ pub mod parts;
 pub mod queue;
 pub mod repository;
 pub mod store_report;
+pub mod uploads;
 pub mod workers;
 
 pub use accounts::Accounts;
@@ -64,4 +66,5 @@ pub use parts::Parts;
 pub use queue::JobQueue;
 pub use repository::JobRepository;
 pub use store_report::{Finding, StoreReport};
+pub use uploads::Uploads;
 pub use workers::Workers;

@@ -128,6 +128,8 @@ fn quota(quotas: &Quotas) -> String {
         ("disk_files_max", number(quotas.disk_files_max)),
         ("http_connections_max", number(quotas.http_connections_max)),
         ("stop_grace_ms", duration(quotas.stop_grace_ms)),
+        ("uploaded_bytes_max", bytes(quotas.uploaded_bytes_max)),
+        ("uploaded_files_max", number(quotas.uploaded_files_max)),
     ];
     list(all.into_iter().map(|(name, max)| format!("{name}: {max}")), "")
 }

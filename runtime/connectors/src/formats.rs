@@ -8,6 +8,7 @@ use stepbox_batch::error::ElementError;
 use crate::element_setup::ElementSetup;
 use crate::error::ConnectorError;
 use crate::storage::STORAGE_TYPES;
+use crate::storage::uploads::UPLOAD_TYPE;
 
 pub(crate) mod csv;
 mod jsonl;
@@ -108,7 +109,9 @@ pub fn native_writer(name: &str, setup: &ElementSetup) -> Result<Option<Box<dyn 
 /// The jobs of all formats that every installation has, as entries of `jobs` in a connector file.
 pub fn shipped_jobs() -> String {
     let jobs: Vec<_> = FORMATS.iter().map(|format| format.jobs).collect();
-    jobs.join("\n").replace("[STORAGE_TYPES]", &format!("[{}]", STORAGE_TYPES.join(", ")))
+    let types = STORAGE_TYPES.join(", ");
+    let jobs = jobs.join("\n").replace("[STORAGE_TYPES]", &format!("[{types}]"));
+    jobs.replace("[INPUT_TYPES]", &format!("[{types}, {UPLOAD_TYPE}]"))
 }
 
 /// The errors in the options of a native element, found before any run.

@@ -173,6 +173,7 @@ pub use rejected_items::RejectedItemsFile;
 pub use storage::bucket::problem::{BadAnswer, BucketProblem};
 pub use storage::{
     KeySource, NamedStorage, S3Settings, SharedFiles, StorageSettings, Storages, UnusableStorage,
+    UploadedFiles,
 };
 
 use stepbox_batch::rows::ROWS_BYTES_MAX;

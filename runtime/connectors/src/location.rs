@@ -5,9 +5,13 @@ use serde_json::{Map, Value};
 use crate::error::{ConnectorError, Result};
 use crate::storage::STORAGE_TYPES;
 use crate::storage::types::UNNAMED_TYPE;
+use crate::storage::uploads::UPLOAD_TYPE;
 
 /// The options of native elements that name a file: a path, or a storage with a path.
-pub const PATH_OPTIONS: &[&str] = &["from", "to"];
+pub const PATH_OPTIONS: &[&str] = &[INPUT_OPTION, "to"];
+
+/// The option of a reader that names its file.
+const INPUT_OPTION: &str = "from";
 
 /// The place of one file: `{"type": "local", "file_path": "out/products.csv"}`, or only the path, or
 /// `{"type": "s3", "storage": "exchange", "file_path": "out/products.csv"}`.
@@ -29,6 +33,11 @@ pub(crate) enum Location {
         /// The path in the storage. The path of an output may contain placeholders.
         file_path: String,
     },
+    /// A file that a user has uploaded: `{"type": "upload", "id": "…"}`. It can only be read.
+    Upload {
+        /// The id of the file.
+        id: String,
+    },
 }
 
 impl Location {
@@ -40,6 +49,9 @@ impl Location {
             Value::Object(value) => value,
             _ => return Err(bad("is neither a path nor a storage".to_owned())),
         };
+        if value.get("type").is_some_and(|given| given == UPLOAD_TYPE) {
+            return upload(option, value);
+        }
         let storage_type = storage_type(option, value)?;
         let storage = match value.get("storage") {
             Some(Value::String(storage)) => Some(storage.clone()),
@@ -68,7 +80,8 @@ impl Location {
 
     /// The path as it was given, for people.
     pub(crate) fn path(&self) -> &str {
-        let (Self::Local { file_path } | Self::Named { file_path, .. }) = self;
+        let (Self::Local { file_path } | Self::Named { file_path, .. } | Self::Upload { id: file_path }) =
+            self;
         file_path
     }
 
@@ -79,15 +92,32 @@ impl Location {
             Self::Named { option, storage_type, storage, .. } => {
                 Self::Named { option, storage_type, storage: storage.clone(), file_path }
             }
+            // Only a reader's file is an upload, and its name is never another one.
+            Self::Upload { id } => Self::Upload { id: id.clone() },
         }
     }
 
     /// The name of the storage; `None` for the folders of this machine.
     pub(crate) fn storage(&self) -> Option<&str> {
         match self {
-            Self::Local { .. } => None,
+            Self::Local { .. } | Self::Upload { .. } => None,
             Self::Named { storage, .. } => Some(storage),
         }
+    }
+}
+
+/// An uploaded file, in an option of a reader.
+fn upload(option: &'static str, value: &Map<String, Value>) -> Result<Location> {
+    let bad = |problem: String| Err(ConnectorError::BadOption { option, problem });
+    if option != INPUT_OPTION {
+        return bad("names an upload, which can only be read".to_owned());
+    }
+    if let Some(key) = value.keys().find(|key| !["type", "id"].contains(&key.as_str())) {
+        return bad(format!("has the key `{key}`, which an upload does not"));
+    }
+    match value.get("id") {
+        Some(Value::String(id)) => Ok(Location::Upload { id: id.clone() }),
+        _ => bad("has no `id`: that of an uploaded file".to_owned()),
     }
 }
 
@@ -131,6 +161,7 @@ mod tests {
         check(r#"{"file_path": "a"}"#, "the option `to` has no `type`; available: local, s3");
         check(r#"{"type": 1}"#, "the option `to` has no `type`; available: local, s3");
         check(r#"{"type": "local"}"#, "the option `to` has no `file_path`");
+        check(r#"{"type": "upload", "id": "a"}"#, "the option `to` names an upload, which can only be read");
         check(
             r#"{"type": "local", "file_path": "a", "host": "h"}"#,
             "the option `to` has the key `host`, which a storage of type `local` does not",
@@ -148,5 +179,21 @@ mod tests {
             "the option `to` has the `storage` 7, which is no name",
         );
         check("7", "the option `to` is neither a path nor a storage");
+    }
+
+    #[test]
+    fn a_reader_may_name_an_upload_by_its_id_alone() {
+        let check = |value: &str, expected: &str| {
+            let found = Location::from_value("from", &serde_json::from_str(value).unwrap());
+            let found = found.map_or_else(|error| error.to_string(), |location| format!("{location:?}"));
+            assert_eq!(found, expected, "{value}");
+        };
+        check(r#"{"type": "upload", "id": "../a"}"#, r#"Upload { id: "../a" }"#);
+        check(r#"{"type": "upload"}"#, "the option `from` has no `id`: that of an uploaded file");
+        check(r#"{"type": "upload", "id": 7}"#, "the option `from` has no `id`: that of an uploaded file");
+        check(
+            r#"{"type": "upload", "id": "a", "file_path": "/etc/passwd"}"#,
+            "the option `from` has the key `file_path`, which an upload does not",
+        );
     }
 }

@@ -11,10 +11,12 @@ use stepbox_batch::error::ElementError;
 use stepbox_batch::step_context::StepContext;
 
 use crate::error::{ConnectorError, Result};
+use crate::file_problem::FileProblem;
 use crate::folders::Folders;
 use crate::location::{Location, PATH_OPTIONS};
 use crate::storage::local;
-use crate::storage::{Files, InputSource, OpenInput, Storages};
+use crate::storage::uploads::Uploads;
+use crate::storage::{Files, InputSource, OpenInput, Storages, UploadedFiles};
 
 /// The files that an element may open.
 ///
@@ -25,11 +27,13 @@ use crate::storage::{Files, InputSource, OpenInput, Storages};
 pub struct Reach {
     folders: Folders,
     storages: Arc<Storages>,
+    /// The tenant's uploaded files; `None` if there are none.
+    uploads: Option<Arc<dyn UploadedFiles>>,
 }
 
 impl From<Folders> for Reach {
     fn from(folders: Folders) -> Self {
-        Self { folders, storages: Arc::default() }
+        Self { folders, storages: Arc::default(), uploads: None }
     }
 }
 
@@ -38,6 +42,12 @@ impl Reach {
     #[must_use]
     pub fn with_storages(self, storages: Storages) -> Self {
         Self { storages: Arc::new(storages), ..self }
+    }
+
+    /// Adds the files that users of the tenant have uploaded. They can only be read.
+    #[must_use]
+    pub fn with_uploads(self, uploads: Arc<dyn UploadedFiles>) -> Self {
+        Self { uploads: Some(uploads), ..self }
     }
 
     /// Lets relative paths begin in this folder.
@@ -82,6 +92,10 @@ impl Reach {
             Location::Named { option, storage, storage_type, .. } => {
                 self.storages.find(option, storage, storage_type)?.storage().open(&self.folders)
             }
+            Location::Upload { id } => match &self.uploads {
+                Some(uploads) => Ok(Box::new(Uploads(uploads.clone()))),
+                None => Err(ConnectorError::not_tried("open", id, FileProblem::NotFound)),
+            },
         }
     }
 
@@ -94,6 +108,8 @@ impl Reach {
                 let storage = self.storages.find(option, storage, storage_type).ok()?;
                 Some(storage.storage().place_of(given))
             }
+            // Nobody writes it.
+            Location::Upload { .. } => None,
         }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) mod output;
 mod s3;
 mod shared_files;
 pub(crate) mod types;
+pub(crate) mod uploads;
 
 use self::extent::Extent;
 pub use self::key::KeySource;
@@ -40,6 +41,7 @@ pub use self::s3::S3Settings;
 pub use self::shared_files::SharedFiles;
 pub(crate) use self::types::STORAGE_TYPES;
 pub use self::types::StorageSettings;
+pub use self::uploads::UploadedFiles;
 
 /// The functions of the settings of each type.
 pub(crate) trait Settings {

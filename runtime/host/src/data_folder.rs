@@ -8,6 +8,7 @@
 //! executions/<id>/rejected/  the items that its steps skipped, a file for each step
 //! outputs/<digest>           locked by each run that writes an output, while it does
 //! executions/<id>/work/<n>/  the working folder of its steps, while the worker with the fencing token n runs it
+//! uploads/<tenant>/<id>      the files that users have uploaded
 //! workers/<name>             locked by each process that works here
 //! ```
 
@@ -16,8 +17,10 @@ mod rights;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use stepbox_batch::name::{Digest, JobExecutionId};
+use stepbox_batch::name::{Digest, JobExecutionId, TenantId};
+use stepbox_batch::uploaded_file::FileId;
 use stepbox_sandbox::COMPONENT_BYTES_MAX;
 
 use self::rights::Own;
@@ -70,8 +73,8 @@ impl DataFolder {
 
     /// The data folder and the folders in it. Each may be a link to another place.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
-        let inner =
-            ["components", "compiled", "executions", "outputs", "workers"].map(|name| self.path.join(name));
+        let inner = ["components", "compiled", "executions", "outputs", "uploads", "workers"]
+            .map(|name| self.path.join(name));
         std::iter::once(self.path.clone()).chain(inner).collect()
     }
 
@@ -104,6 +107,58 @@ impl DataFolder {
     /// The locks of the outputs that are being written.
     pub(crate) fn outputs(&self) -> PathBuf {
         self.path.join("outputs")
+    }
+
+    /// The folders of all tenants' uploaded files.
+    fn uploads(&self) -> PathBuf {
+        self.path.join("uploads")
+    }
+
+    /// An uploaded file.
+    pub(crate) fn upload(&self, tenant: &TenantId, id: &FileId) -> PathBuf {
+        self.uploads().join(tenant.as_str()).join(id.as_str())
+    }
+
+    /// Copies a file that was uploaded here to the folder that machines share.
+    pub(crate) async fn share_upload(&self, tenant: &TenantId, id: &FileId) -> Result<(), Error> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let (tenant, id, path) = (tenant.clone(), id.clone(), self.upload(tenant, id));
+        shared.wait(move |shared| shared.put_upload(&tenant, &id, &path)).await
+    }
+
+    /// Removes an uploaded file on this machine and in the shared folder. Other machines remove their copies later.
+    pub(crate) async fn remove_upload_everywhere(&self, tenant: &TenantId, id: &FileId) -> Result<(), Error> {
+        if let Some(shared) = &self.shared {
+            let (tenant, id) = (tenant.clone(), id.clone());
+            shared.wait(move |shared| shared.remove_upload(&tenant, &id)).await?;
+        }
+        for path in [self.upload(tenant, id), self.upload(tenant, id).with_extension("part")] {
+            remove_all(&path).map_err(|source| Error::DataFolder {
+                path,
+                action: "cannot be removed",
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The files in the folders of uploads that nobody has written to for some time, each with its tenant and, if its
+    /// name is one, its id.
+    pub(crate) fn silent_uploads(&self, silent: Duration) -> Vec<(TenantId, Option<FileId>, PathBuf)> {
+        let mut found = Vec::new();
+        for folder in fs::read_dir(self.uploads()).into_iter().flatten().flatten() {
+            let tenant = folder.file_name().to_str().and_then(|name| TenantId::new(name).ok());
+            let Some(tenant) = tenant else { continue };
+            for entry in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+                let changed = entry.metadata().and_then(|metadata| metadata.modified());
+                let age = changed.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+                if age.is_some_and(|age| age >= silent) {
+                    let id = entry.file_name().to_str().and_then(FileId::parse);
+                    found.push((tenant.clone(), id, entry.path()));
+                }
+            }
+        }
+        found
     }
 
     /// The folder of all executions.

@@ -216,6 +216,12 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
+    /// The name of an uploaded file is not valid.
+    #[error("a file's name has 1 to 255 bytes, no `/` or `\\`, and no invisible characters")]
+    BadFileName,
+    /// The bytes of an uploaded file did not arrive.
+    #[error("the file did not arrive as a whole: {0}")]
+    UploadBroken(#[source] std::io::Error),
     /// A file that a step has written cannot be opened.
     #[error("the output cannot be read: {0}")]
     Output(#[source] ConnectorError),
@@ -276,7 +282,8 @@ impl Error {
             Self::OutputsClash { .. } => "outputs-clash",
             Self::OwnFolder { .. } => "path-in-data-folder",
             Self::BadMoment { .. } => "bad-moment",
-            Self::BadLabel => "bad-name",
+            Self::BadLabel | Self::BadFileName => "bad-name",
+            Self::UploadBroken(_) => "upload-broken",
             Self::DataFolder { .. } => "data-folder",
             Self::WritableByOthers { .. } => "writable-by-others",
             Self::Sandbox(_) => "sandbox-unavailable",
@@ -308,7 +315,9 @@ impl Error {
             | Self::StepsChanged(_)
             | Self::CannotReimport { .. }
             | Self::BadMoment { .. }
-            | Self::BadLabel => ErrorKind::BadRequest,
+            | Self::BadLabel
+            | Self::BadFileName
+            | Self::UploadBroken(_) => ErrorKind::BadRequest,
             Self::Component(_) | Self::Signature(_) => ErrorKind::ComponentRefused,
             Self::UploadClosed => ErrorKind::Forbidden,
             Self::TooManyRunning { .. } => ErrorKind::TooMany,
@@ -432,6 +441,7 @@ fn help_of_store(error: &RepositoryError) -> String {
             "leave out debug information (`strip = true`)"
         }
         RepositoryError::StaleVersion { .. } => "look at it as it is now, and change that",
+        RepositoryError::FileQuota(_) => "remove files that nothing needs any more",
         RepositoryError::Busy { .. } => "try again; another process is writing",
         RepositoryError::OtherEncoding { .. } => {
             "make a database with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and name that one"
@@ -470,6 +480,7 @@ fn remedies_of_store(error: &RepositoryError) -> Vec<Remedy> {
         RepositoryError::NotFound { kind: "user", .. } => vec![Remedy::List { what: Listed::Users }],
         RepositoryError::NotFound { kind: "member", .. } => vec![Remedy::List { what: Listed::Members }],
         RepositoryError::NotFound { kind: "token", .. } => vec![Remedy::List { what: Listed::Tokens }],
+        RepositoryError::FileQuota(error) => vec![Remedy::RaiseQuota { quota: error.quota().to_owned() }],
         RepositoryError::OlderVersion { .. } => vec![Remedy::MigrateStore],
         _ => Vec::new(),
     }

@@ -22,6 +22,7 @@ use crate::native::NativeElements;
 use crate::policy::Policy;
 use crate::store_clock::{ClockStep, StoreClock};
 use crate::tenants::{TenantState, Tenants};
+use crate::uploads::TenantUploads;
 use crate::worker_lock::WorkerLock;
 
 /// The parts that all tenants of an installation share. The builder creates one value, and every handle holds
@@ -69,6 +70,11 @@ pub(crate) struct TenantRef<'a> {
 }
 
 impl Installation {
+    /// The uploaded files of a tenant, for its readers.
+    pub(crate) fn uploads_of(&self, tenant: &TenantId) -> Arc<TenantUploads> {
+        Arc::new(TenantUploads { data: self.data.clone(), tenant: tenant.clone() })
+    }
+
     /// A tenant that is new to this process, with this policy.
     pub(crate) fn new_tenant(&self, id: &TenantId, policy: Policy) -> TenantState {
         let share = self.sandbox.share(policy.quotas.of_share());

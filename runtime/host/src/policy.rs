@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use stepbox_batch::component_quota::ComponentQuota;
 use stepbox_batch::job::LimitOverrides;
+use stepbox_batch::uploaded_file::FileQuota;
 use stepbox_connectors::{ConnectorError, Folders, NamedStorage, Reach, Storages, Wall};
 use stepbox_sandbox::{
     FolderGrant, GrantError, HttpGrant, HttpPolicy, NetworkPolicy, Secret, SecretError, Secrets, ShareLimits,
@@ -74,11 +75,20 @@ pub struct Quotas {
     pub http_connections_max: u64,
     /// How long a component that never checks for a stop may continue after a stop request, in milliseconds.
     pub stop_grace_ms: u64,
+    /// How many bytes the uploaded files may have together.
+    ///
+    /// It counts over all processes. A further file is refused as `file-quota`.
+    pub uploaded_bytes_max: u64,
+    /// How many files may be uploaded.
+    ///
+    /// It counts over all processes. A further file is refused as `file-quota`.
+    pub uploaded_files_max: u64,
 }
 
 impl Default for Quotas {
     /// 64 running executions and 100,000 that wait, 1 GiB of memory (a quarter of what all tenants may use
-    /// together), all processors, 10 GiB in 100,000 files on the disk, 256 connections, and 5 seconds.
+    /// together), all processors, 10 GiB in 100,000 files on the disk, 256 connections, 5 seconds, and 10 GiB in 1,000
+    /// uploaded files.
     fn default() -> Self {
         let ShareLimits {
             memory_bytes_max,
@@ -96,11 +106,18 @@ impl Default for Quotas {
             disk_files_max,
             http_connections_max,
             stop_grace_ms: 5_000,
+            uploaded_bytes_max: 10 << 30,
+            uploaded_files_max: 1_000,
         }
     }
 }
 
 impl Quotas {
+    /// How much may be uploaded.
+    pub(crate) fn of_files(&self) -> FileQuota {
+        FileQuota { count_max: self.uploaded_files_max, total_bytes_max: self.uploaded_bytes_max }
+    }
+
     /// The quotas that the sandbox enforces.
     pub(crate) fn of_share(&self) -> ShareLimits {
         ShareLimits {

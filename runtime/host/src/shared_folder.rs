@@ -16,12 +16,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stepbox_batch::name::{Digest, InstallationId, JobExecutionId};
+use stepbox_batch::name::{Digest, InstallationId, JobExecutionId, TenantId};
+use stepbox_batch::uploaded_file::FileId;
 use stepbox_connectors::{ConnectorError, NamedStorage, SharedFiles};
 use stepbox_sandbox::{COMPONENT_BYTES_MAX, digest_of};
 
 use crate::data_folder::{create_private_folder, private};
 use crate::error::Error;
+use crate::regular_file::open_regular;
 
 /// The maximum length of a piece of a log, in bytes. It is more than what is logged between two pieces.
 const LOG_PIECE_BYTES_MAX: u64 = 64 << 20;
@@ -167,6 +169,74 @@ impl SharedFolder {
         Ok(log)
     }
 
+    /// Stores an uploaded file, in pieces. The last thing that is written says that it is whole.
+    pub(crate) fn put_upload(
+        &self,
+        tenant: &TenantId,
+        id: &FileId,
+        file: &Path,
+    ) -> Result<(), ConnectorError> {
+        let (files, folder) = (self.files()?, upload(tenant, id));
+        let failed = |source| ConnectorError::file_of("read", id.as_str(), source);
+        let mut file = open_regular(file).map_err(failed)?;
+        let mut length = 0;
+        for number in 0_u64.. {
+            let mut piece = Vec::new();
+            let read = Read::by_ref(&mut file).take(UPLOAD_PIECE_BYTES).read_to_end(&mut piece);
+            if read.map_err(failed)? == 0 {
+                break;
+            }
+            length += piece.len() as u64;
+            files.put(&format!("{folder}/{number:08}"), piece)?;
+        }
+        files.put(&format!("{folder}/{WHOLE}"), length.to_string().into_bytes())
+    }
+
+    /// Copies an uploaded file to this machine; false if it is not there as a whole.
+    pub(crate) fn fetch_upload(
+        &self,
+        tenant: &TenantId,
+        id: &FileId,
+        to: &Path,
+    ) -> Result<bool, ConnectorError> {
+        let (files, folder) = (self.files()?, upload(tenant, id));
+        let length = files.get(&format!("{folder}/{WHOLE}"), MARK_BYTES_MAX)?;
+        let length = length.and_then(|length| String::from_utf8(length).ok()?.parse::<u64>().ok());
+        let Some(length) = length else { return Ok(false) };
+        let failed = |source| ConnectorError::file_of("write", id.as_str(), source);
+        create_private_folder(to.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+        // Several steps may fetch it at once, each into a file of its own.
+        let mut unique = [0; 8];
+        getrandom::fill(&mut unique).map_err(|error| failed(std::io::Error::other(error.to_string())))?;
+        let temporary = to.with_extension(format!("{:016x}.part", u64::from_be_bytes(unique)));
+        let fetched = private().create_new(true).open(&temporary).map_err(failed).and_then(|mut whole| {
+            let mut written = 0;
+            for number in 0_u64.. {
+                if written >= length {
+                    break;
+                }
+                let piece = files.get(&format!("{folder}/{number:08}"), UPLOAD_PIECE_BYTES)?;
+                let Some(piece) = piece.filter(|piece| !piece.is_empty()) else { return Ok(false) };
+                written += piece.len() as u64;
+                std::io::Write::write_all(&mut whole, &piece).map_err(failed)?;
+            }
+            whole.sync_all().and_then(|()| fs::rename(&temporary, to)).map_err(failed)?;
+            Ok(written == length)
+        });
+        if !matches!(fetched, Ok(true)) {
+            let _ = fs::remove_file(&temporary);
+        }
+        fetched
+    }
+
+    /// Removes an uploaded file.
+    pub(crate) fn remove_upload(&self, tenant: &TenantId, id: &FileId) -> Result<(), ConnectorError> {
+        let (files, folder) = (self.files()?, upload(tenant, id));
+        // It is not whole any more before its first piece goes.
+        files.remove(&format!("{folder}/{WHOLE}"))?;
+        files.remove_folder(&folder)
+    }
+
     /// Removes everything that is left of an execution.
     pub(crate) fn remove_execution(&self, id: JobExecutionId) -> Result<(), ConnectorError> {
         self.files()?.remove_folder(&format!("executions/{id}"))
@@ -220,6 +290,15 @@ impl SharedFolder {
         whole.sync_all().and_then(|()| fs::rename(&temporary, file)).map_err(failed)?;
         Ok(true)
     }
+}
+
+/// How many bytes a piece of an uploaded file has.
+const UPLOAD_PIECE_BYTES: u64 = 1 << 20;
+/// The name of the file with the length of an uploaded file that is whole.
+const WHOLE: &str = "whole";
+
+fn upload(tenant: &TenantId, id: &FileId) -> String {
+    format!("uploads/{tenant}/{id}")
 }
 
 /// Whether `put_log` could have created this name.

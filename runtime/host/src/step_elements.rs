@@ -223,7 +223,8 @@ impl StepElements<'_> {
 
     /// The access rights of the tenant's elements.
     pub(crate) fn reach(&self) -> Reach {
-        let reach = self.policy.reach(&self.installation.wall);
+        let uploads = self.installation.uploads_of(self.tenant);
+        let reach = self.policy.reach(&self.installation.wall).with_uploads(uploads);
         match self.folder {
             Some(folder) => reach.beginning_in(folder),
             None => reach,

@@ -5,6 +5,7 @@ mod components;
 mod connectors;
 mod events;
 mod executions;
+mod files;
 mod instances;
 mod left_over;
 mod members;
@@ -30,6 +31,7 @@ pub(crate) use instances::checked_label;
 
 pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, Purged, RunOptions, Running};
+pub use files::FileOptions;
 pub use instances::{InstanceEdit, NewInstance};
 pub use left_over::NotRemoved;
 pub use outputs::ExecutionOutput;

@@ -16,6 +16,7 @@ use stepbox_sandbox::Share;
 use crate::error::Error;
 use crate::metrics::TenantMeters;
 use crate::policy::Policy;
+use crate::uploads::Arriving;
 
 /// Whether executions of a tenant may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub(crate) struct TenantState {
     pub(crate) meters: Arc<TenantMeters>,
     /// How many of its executions that did not come from the queue are running here.
     running: Arc<AtomicUsize>,
+    /// The bytes of its uploads that arrive here.
+    pub(crate) arriving: Arriving,
     /// All its executions that are running here.
     runs: Mutex<BTreeMap<JobExecutionId, Weak<RunContext>>>,
 }
@@ -139,6 +142,7 @@ impl TenantState {
             meters,
             tally: Arc::default(),
             running: Arc::default(),
+            arriving: Arriving::default(),
             runs: Mutex::default(),
         }
     }

@@ -21,6 +21,6 @@ pub(crate) use own::cookie;
 pub(crate) use own_tokens::OfSelf;
 pub(crate) use public::{Anybody, Signed};
 pub(crate) use things::{
-    Connectors, Executions, Installation, InstallationTrail, Instances, Members, OneExecution, OneInstance,
-    OneOutput, Steps, TheTenant, ToLaunch, Trail,
+    Connectors, Executions, FileChanges, Files, Installation, InstallationTrail, Instances, Members,
+    OneExecution, OneInstance, OneOutput, Steps, TheTenant, ToLaunch, Trail,
 };

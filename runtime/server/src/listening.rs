@@ -11,6 +11,6 @@ mod tls;
 
 pub use api_server::{ApiListener, ApiServer, Exposure};
 pub use error::ServerError;
-pub use origin::Origins;
+pub(crate) use origin::Origins;
 pub use server::{Listener, Server};
 pub use tls::TlsFiles;

@@ -5,6 +5,7 @@ mod audit;
 mod bulk;
 mod connectors;
 mod executions;
+mod files;
 mod instances;
 mod interface;
 mod jobs;
@@ -39,6 +40,7 @@ pub(crate) fn table() -> Table {
         instances::routes,
         launches::routes,
         executions::routes,
+        files::routes,
         bulk::routes,
         archive::routes,
         outputs::routes,

@@ -153,7 +153,7 @@ where
 {
     let mut who = None;
     let answer = async {
-        let mut asking = Asking::new(path, app.tools.clone(), request).await?;
+        let mut asking = Asking::new(app.tools.clone(), request).await?;
         let opened = D::open(&app.doors, &mut asking).await;
         who = asking.who.clone();
         let opened = opened?;

@@ -26,6 +26,7 @@ pub mod sessions;
 pub mod stops;
 pub mod tenants;
 pub mod tokens;
+pub mod uploads;
 pub mod users;
 pub mod watchdog;
 pub mod wholes;
@@ -261,6 +262,14 @@ macro_rules! conformance {
                 leave_nothing_behind
                 have_passwords_that_are_checked_and_set
             }
+            uploads {
+                come_back_as_they_went
+                come_in_while_there_is_room
+                of_two_at_once_one_takes_the_last_place
+                go_before_they_are_forgotten
+                go_when_their_time_is_over
+                are_kept_while_something_names_them
+            }
             watchdog {
                 fails_what_a_lost_worker_left_behind
                 what_is_to_run_whatever_happened_runs_once_more
@@ -324,6 +333,7 @@ mod tests {
             include_str!("conformance/tenants.rs"),
             include_str!("conformance/tokens.rs"),
             include_str!("conformance/users.rs"),
+            include_str!("conformance/uploads.rs"),
             include_str!("conformance/watchdog.rs"),
             include_str!("conformance/wholes.rs"),
             include_str!("conformance/workers.rs"),

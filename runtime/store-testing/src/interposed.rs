@@ -20,8 +20,9 @@ use stepbox_batch::job::{InstanceVersion, JobInstance};
 use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::{
     AuditTrail, EventPage, ExecutionJournal, Executions, Installation, Instances, Inventory, JobQueue,
-    JobRepository, Leases, Listing, Outbox, Parts, Result, Workers,
+    JobRepository, Leases, Listing, Outbox, Parts, Result, Uploads, Workers,
 };
+use stepbox_batch::uploaded_file::{FileId, FileQuota, FileUsage, UploadedFile};
 use stepbox_batch::worker::{Held, Worker};
 
 /// A call to the store.
@@ -408,5 +409,44 @@ impl<S: JobRepository, I: Interposer> Outbox for Interposed<S, I> {
 
     async fn drop_events(&self, before: Timestamp, kept_max: u64) -> Result<u64> {
         self.around(Call::Write("drop_events"), self.store.drop_events(before, kept_max)).await
+    }
+}
+
+#[async_trait]
+impl<S: JobRepository, I: Interposer> Uploads for Interposed<S, I> {
+    async fn begin_file(&self, file: &UploadedFile, quota: &FileQuota) -> Result<()> {
+        self.around(Call::Write("begin_file"), self.store.begin_file(file, quota)).await
+    }
+
+    async fn complete_file(&self, file: &UploadedFile, quota: &FileQuota, by: &Actor) -> Result<()> {
+        self.around(Call::Write("complete_file"), self.store.complete_file(file, quota, by)).await
+    }
+
+    async fn file(&self, tenant: &TenantId, id: &FileId) -> Result<Option<UploadedFile>> {
+        self.around(Call::Read("file"), self.store.file(tenant, id)).await
+    }
+
+    async fn files(&self, tenant: &TenantId) -> Result<Listing<UploadedFile>> {
+        self.around(Call::Read("files"), self.store.files(tenant)).await
+    }
+
+    async fn file_usage(&self, tenant: &TenantId) -> Result<FileUsage> {
+        self.around(Call::Read("file_usage"), self.store.file_usage(tenant)).await
+    }
+
+    async fn retire_file(&self, tenant: &TenantId, id: &FileId, by: &Actor) -> Result<()> {
+        self.around(Call::Write("retire_file"), self.store.retire_file(tenant, id, by)).await
+    }
+
+    async fn retire_files(&self, now: Timestamp) -> Result<Vec<(TenantId, FileId)>> {
+        self.around(Call::Write("retire_files"), self.store.retire_files(now)).await
+    }
+
+    async fn forget_file(&self, tenant: &TenantId, id: &FileId) -> Result<()> {
+        self.around(Call::Write("forget_file"), self.store.forget_file(tenant, id)).await
+    }
+
+    async fn is_known_file(&self, tenant: &TenantId, id: &FileId) -> Result<bool> {
+        self.around(Call::Read("is_known_file"), self.store.is_known_file(tenant, id)).await
     }
 }

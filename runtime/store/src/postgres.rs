@@ -37,6 +37,7 @@ mod steps;
 mod submit;
 mod tokens;
 mod trouble;
+mod uploads;
 mod value;
 mod wake;
 mod workers;

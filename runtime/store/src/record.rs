@@ -26,6 +26,7 @@ pub(crate) mod job;
 pub(crate) mod lost;
 pub(crate) mod queue;
 pub(crate) mod step;
+pub(crate) mod uploaded;
 pub(crate) mod worker;
 
 use serde::de::DeserializeOwned;

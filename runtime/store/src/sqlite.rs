@@ -34,6 +34,7 @@ mod submit;
 mod tokens;
 mod trouble;
 mod turns;
+mod uploads;
 mod wake;
 mod workers;
 mod writer;

@@ -82,6 +82,8 @@ impl Quotas {
             disk_files_max: quotas.disk_files_max,
             http_connections_max: quotas.http_connections_max,
             stop_grace_ms: quotas.stop_grace_ms,
+            uploaded_bytes_max: quotas.uploaded_bytes_max,
+            uploaded_files_max: quotas.uploaded_files_max,
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::component_quota::ComponentQuotaError;
 use crate::execution::status::BatchStatus;
 use crate::name::{Digest, InstanceCode, JobExecutionId, UserName};
+use crate::uploaded_file::FileQuotaError;
 
 /// Why a store refused a call, or could not answer it.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum RepositoryError {
     /// The tenant has no room for one more component.
     #[error("the component is refused: {0}")]
     ComponentQuota(#[source] ComponentQuotaError),
+    /// The tenant has no room for one more uploaded file.
+    #[error("the file is refused: {0}")]
+    FileQuota(#[source] FileQuotaError),
     /// This tenant has no such thing of that name.
     #[error("there is no {kind} `{name}`")]
     NotFound {
@@ -194,6 +198,7 @@ impl RepositoryError {
             Self::AlreadyExists { .. } => "already-exists",
             Self::VersionExists { .. } => "version-exists",
             Self::ComponentQuota(_) => "component-quota",
+            Self::FileQuota(_) => "file-quota",
             Self::NotFound { .. } => "not-found",
             Self::InUse { .. } => "in-use",
             Self::StaleVersion { .. } => "stale-version",

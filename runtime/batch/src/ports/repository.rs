@@ -12,6 +12,7 @@ use super::leases::Leases;
 use super::outbox::Outbox;
 use super::parts::Parts;
 use super::queue::JobQueue;
+use super::uploads::Uploads;
 use super::workers::Workers;
 
 /// Everything that is persisted: a type that implements every port is a repository.
@@ -25,6 +26,7 @@ pub trait JobRepository:
     + JobQueue
     + Leases
     + Workers
+    + Uploads
     + Outbox
     + AuditTrail
     + Accounts
@@ -42,6 +44,7 @@ impl<S> JobRepository for S where
         + JobQueue
         + Leases
         + Workers
+        + Uploads
         + Outbox
         + AuditTrail
         + Accounts

@@ -23,7 +23,7 @@ impl StorageName {
     /// The storage of a file; `None` for a file outside of named storages.
     pub(super) fn of(location: &Location) -> Option<Self> {
         match location {
-            Location::Local { .. } => None,
+            Location::Local { .. } | Location::Upload { .. } => None,
             Location::Named { storage_type, storage, .. } => {
                 Some(Self { storage_type: (*storage_type).to_owned(), storage: storage.clone() })
             }

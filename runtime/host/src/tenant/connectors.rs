@@ -148,7 +148,7 @@ impl Tenant {
         within: &Path,
     ) -> Result<Component, Error> {
         let path = folder.path().join(within);
-        self.upload_file(folder, within).await.map_err(|error| match error {
+        self.upload_component_file(folder, within).await.map_err(|error| match error {
             Error::Component(ComponentError::Unreadable { source }) => {
                 let message = format!("{} cannot be read: {source}", path.display());
                 let help = "build the connector's steps first".to_owned();
@@ -176,7 +176,7 @@ impl Tenant {
     }
 
     /// Uploads a component from its file, with the signature beside it, if there is one.
-    async fn upload_file(&self, folder: &ConnectorFolder, path: &Path) -> Result<Component, Error> {
+    async fn upload_component_file(&self, folder: &ConnectorFolder, path: &Path) -> Result<Component, Error> {
         let unreadable = |source| ComponentError::Unreadable { source };
         let opened = folder.open_file(path).map_err(unreadable)?;
         let bytes = receive_component(File::from_std(opened)).await?;

@@ -111,6 +111,7 @@ impl Tenant {
         let instance = self.instance(code).await?;
         let job = self.job(instance.job.as_str()).await?;
         let new = job_lifecycle::new_execution(self.here(), self.by()?, job, &instance, overrides)?;
+        self.check_files(&new.parameters).await?;
         Ok((new, instance.label))
     }
 
@@ -162,6 +163,7 @@ impl Tenant {
             true => Some(self.job(earlier.job.name.as_str()).await?),
             false => None,
         };
+        self.check_files(&earlier.parameters).await?;
         job_lifecycle::new_restart(self.here(), self.by()?, earlier, options, installed)
     }
 

@@ -80,6 +80,7 @@ impl Tenant {
             updated_at: self.now(),
         };
         effective(job, &instance, &json!({}))?;
+        self.check_files(&instance.raw_parameters).await?;
         Ok(self.installation.repository.create_instance(&instance, &self.by()?).await?)
     }
 
@@ -115,6 +116,7 @@ impl Tenant {
             other => other,
         };
         effective(&job, &instance, &json!({}))?;
+        self.check_files(&instance.raw_parameters).await?;
         Ok(instance)
     }
 
@@ -130,6 +132,7 @@ impl Tenant {
         instance.label = checked_label(label.unwrap_or_else(|| new_code.to_owned()))?;
         let job = self.job(instance.job.as_str()).await?;
         effective(&job, &instance, &json!({}))?;
+        self.check_files(&instance.raw_parameters).await?;
         Ok(self.installation.repository.create_instance(&instance, &self.by()?).await?)
     }
 

@@ -72,7 +72,7 @@ impl<R: RightOf, T: ThingOf> Entry for May<R, T> {
         let handles = match (&id, tenant.is_some()) {
             (Some(id), _) => doors.tenant(id, &principal)?.map(Handles::Tenant),
             (None, true) => None,
-            (None, false) => doors.installation().cloned().map(Handles::Installation),
+            (None, false) => doors.installation().map(|_| Handles::Installation),
         };
         let Some(handles) = handles else {
             return Err(Failure::not_found(if T::IN_TENANT { "tenant" } else { T::KIND }));
@@ -156,7 +156,7 @@ impl<R: RightOf, T: ThingOf + super::things::InTenant> May<R, T> {
     pub(crate) fn tenant(&self) -> &Tenant {
         match &self.handles {
             Handles::Tenant(tenant) => tenant,
-            Handles::Installation(_) => unreachable!("a thing of a tenant is opened with the tenant"),
+            Handles::Installation => unreachable!("a thing of a tenant is opened with the tenant"),
         }
     }
 }

@@ -5,7 +5,7 @@ use stepbox::batch::execution::JobExecution;
 use stepbox::batch::job::JobInstance;
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
 use stepbox::batch::ports::RepositoryError;
-use stepbox::{Error, Stepbox, Tenant};
+use stepbox::{Error, Tenant};
 
 use crate::conventions::asking::Asking;
 use crate::conventions::failure::Failure;
@@ -15,7 +15,7 @@ use crate::conventions::input::plain_number;
 #[derive(Clone)]
 pub(crate) enum Handles {
     Tenant(Tenant),
-    Installation(Stepbox),
+    Installation,
 }
 
 /// A kind of thing, as a type.

@@ -28,8 +28,6 @@ pub(crate) struct Who(pub(crate) String);
 
 /// A request.
 pub(crate) struct Asking {
-    /// The template of its route.
-    pub(crate) route: &'static str,
     pub(crate) parts: Parts,
     pub(crate) tools: Arc<Tools>,
     /// Who asks, once that is known.
@@ -41,16 +39,12 @@ pub(crate) struct Asking {
 
 impl Asking {
     /// Takes a request apart. Fails if its path is not UTF-8.
-    pub(crate) async fn new(
-        route: &'static str,
-        tools: Arc<Tools>,
-        request: Request,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn new(tools: Arc<Tools>, request: Request) -> Result<Self, Failure> {
         let (mut parts, body) = request.into_parts();
         let path =
             RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Failure::no_route())?;
         let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Ok(Self { route, parts, tools, who: None, path, body: Mutex::new(Some(body)) })
+        Ok(Self { parts, tools, who: None, path, body: Mutex::new(Some(body)) })
     }
 
     /// A part of the path, decoded. The route has it in its template.

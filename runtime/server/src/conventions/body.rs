@@ -48,18 +48,6 @@ pub(crate) async fn read_json<T: DeserializeOwned>(asking: &mut Asking) -> Resul
     of_json(&whole)
 }
 
-/// Reads a body of text or bytes that is kept in memory.
-pub(crate) async fn read_bytes(
-    asking: &mut Asking,
-    kinds: &[&str],
-    bytes_max: u64,
-) -> Result<Bytes, Failure> {
-    refuse_other_type(asking.headers(), kinds)?;
-    refuse_longer(asking.headers(), bytes_max)?;
-    let body = asking.take_body();
-    timeout(JSON_TIME_MAX, whole(body, bytes_max)).await.map_err(|_| too_slow())?
-}
-
 /// A value from strict JSON.
 pub(crate) fn of_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
     let value = strict_json::parse(text).map_err(|error| {
@@ -251,7 +239,7 @@ mod tests {
             request = request.header(CONTENT_TYPE, *kind);
         }
         let mut asking =
-            Asking::new("/", crate::testing::tools().await, request.body(body.to_owned().into()).unwrap())
+            Asking::new(crate::testing::tools().await, request.body(body.to_owned().into()).unwrap())
                 .await
                 .unwrap();
         match read_json::<Thing>(&mut asking).await {

@@ -261,9 +261,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Asking::new("/", crate::testing::tools().await, request.body(AxumBody::empty()).unwrap())
-            .await
-            .unwrap()
+        Asking::new(crate::testing::tools().await, request.body(AxumBody::empty()).unwrap()).await.unwrap()
     }
 
     #[tokio::test]

@@ -25,8 +25,8 @@ enum For {
     Own,
     /// Those in the tenant with this role or a stronger one; tokens with this scope.
     Role(Role, Scope),
-    /// Operators of the installation; tokens of theirs with this scope.
-    Operators(Scope),
+    /// Operators of the installation: no token of a tenant is one of theirs.
+    Operators,
 }
 
 const ADMINISTRATOR: Role = Role::Administrator;
@@ -40,23 +40,24 @@ const ROWS: &[(&str, For)] = &[
     ("GET /reference", For::All),
     ("GET /live", For::All),
     ("GET /ready", For::All),
-    ("GET /metrics", For::Operators(Scope::Operate)),
+    ("GET /metrics", For::Operators),
     ("GET /session", For::Signed),
     ("POST /session", For::All),
     ("DELETE /session", For::Session),
     ("POST /session/password", For::Signed),
     ("POST /one-time-links/{secret}", For::All),
-    ("GET /users", For::Operators(Scope::Operate)),
-    ("POST /users", For::Operators(Scope::Operate)),
-    ("GET /users/{user}", For::Operators(Scope::Operate)),
-    ("PATCH /users/{user}", For::Operators(Scope::Operate)),
-    ("DELETE /users/{user}", For::Operators(Scope::Operate)),
-    ("POST /users/{user}/link", For::Operators(Scope::Operate)),
-    ("DELETE /users/{user}/sessions", For::Operators(Scope::Operate)),
-    ("GET /tokens", For::Operators(Scope::Operate)),
-    ("POST /tokens", For::Operators(Scope::Operate)),
-    ("DELETE /tokens/{token}", For::Operators(Scope::Operate)),
-    ("GET /audit", For::Operators(Scope::ReadAudit)),
+    ("GET /users", For::Operators),
+    ("POST /users", For::Operators),
+    ("GET /users/{user}", For::Operators),
+    ("PATCH /users/{user}", For::Operators),
+    ("DELETE /users/{user}", For::Operators),
+    ("POST /users/{user}/link", For::Operators),
+    ("DELETE /users/{user}/sessions", For::Operators),
+    ("GET /tokens", For::Operators),
+    ("POST /tokens", For::Operators),
+    ("DELETE /tokens/{token}", For::Operators),
+    ("GET /audit", For::Operators),
+    ("POST /audit/purge", For::Operators),
     ("GET /tenants", For::Signed),
     ("GET /tenants/{tenant}/tokens", For::Own),
     ("POST /tenants/{tenant}/tokens", For::Inside),
@@ -68,8 +69,8 @@ const ROWS: &[(&str, For)] = &[
     ("PUT /tenants/{tenant}/instances/{code}/rights", For::Role(ADMINISTRATOR, Scope::Administer)),
     ("GET /tenants/{tenant}", For::Role(VIEWER, Scope::ReadExecutions)),
     ("GET /tenants/{tenant}/policy", For::Role(VIEWER, Scope::ReadExecutions)),
-    ("POST /tenants/{tenant}/suspend", For::Operators(Scope::Operate)),
-    ("POST /tenants/{tenant}/resume", For::Operators(Scope::Operate)),
+    ("POST /tenants/{tenant}/suspend", For::Operators),
+    ("POST /tenants/{tenant}/resume", For::Operators),
     ("GET /tenants/{tenant}/connectors", For::Role(VIEWER, Scope::ReadConnectors)),
     ("POST /tenants/{tenant}/connectors", For::Role(AUTHOR, Scope::WriteConnectors)),
     ("GET /tenants/{tenant}/connectors/{code}", For::Role(VIEWER, Scope::ReadConnectors)),
@@ -82,6 +83,10 @@ const ROWS: &[(&str, For)] = &[
     ("POST /tenants/{tenant}/steps/inspect", For::Role(AUTHOR, Scope::WriteSteps)),
     ("GET /tenants/{tenant}/steps/{reference}", For::Role(VIEWER, Scope::ReadSteps)),
     ("DELETE /tenants/{tenant}/steps/{reference}", For::Role(AUTHOR, Scope::WriteSteps)),
+    ("GET /tenants/{tenant}/files", For::Role(OPERATOR, Scope::ReadFiles)),
+    ("POST /tenants/{tenant}/files", For::Role(OPERATOR, Scope::WriteFiles)),
+    ("GET /tenants/{tenant}/files/{file}", For::Role(OPERATOR, Scope::ReadFiles)),
+    ("DELETE /tenants/{tenant}/files/{file}", For::Role(OPERATOR, Scope::WriteFiles)),
     ("GET /tenants/{tenant}/instances", For::Role(VIEWER, Scope::ReadInstances)),
     ("POST /tenants/{tenant}/instances", For::Role(AUTHOR, Scope::WriteInstances)),
     ("GET /tenants/{tenant}/instances/{code}", For::Role(VIEWER, Scope::ReadInstances)),
@@ -217,7 +222,7 @@ async fn every_route_lets_in_exactly_those_who_may() {
                 For::All | For::Signed | For::Inside | For::Own => Outcome::LetIn,
                 For::Session => Outcome::Forbidden,
                 For::Role(least, _) if role >= *least => Outcome::LetIn,
-                For::Role(..) | For::Operators(_) => Outcome::Forbidden,
+                For::Role(..) | For::Operators => Outcome::Forbidden,
             };
             check(route, &format!("{role}@acme"), expected).await;
         }
@@ -228,7 +233,7 @@ async fn every_route_lets_in_exactly_those_who_may() {
                 For::Session => false,
                 For::Own => scope == Scope::Administer,
                 For::Role(_, needed) => scope == *needed,
-                For::Operators(_) => false,
+                For::Operators => false,
             };
             assert_eq!(found == Outcome::LetIn, is_let_in, "{route} with {scope}: {found:?}");
         }

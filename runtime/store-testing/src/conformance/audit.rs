@@ -12,6 +12,7 @@ use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{ConnectorCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::JobRepository;
 
+use super::uploads::{ROOM_FOR_FILES as FILES, uploaded};
 use crate::sample::access::*;
 use crate::sample::*;
 
@@ -68,6 +69,18 @@ async fn carry_out(store: &dyn JobRepository, action: AuditAction, by: &Actor) -
             store.create_instance(&instance("weekly"), by).await.unwrap();
             store.delete_instance(&tenant, &code("weekly"), None, by).await.unwrap();
             ("weekly".to_owned(), json!({}))
+        }
+        AuditAction::FileUploaded => {
+            let file = uploaded(1, 7);
+            store.begin_file(&file, &FILES).await.unwrap();
+            store.complete_file(&file, &FILES, by).await.unwrap();
+            let detail = json!({ "name": file.name, "size_bytes": 7, "digest": file.digest });
+            (file.id.to_string(), detail)
+        }
+        AuditAction::FileRemoved => {
+            let file = uploaded(1, 7);
+            store.retire_file(&tenant, &file.id, by).await.unwrap();
+            (file.id.to_string(), json!({ "name": file.name }))
         }
         AuditAction::ExecutionSubmitted => {
             let new = NewJobExecution { by: by.clone(), ..new("nightly") };

@@ -1,7 +1,7 @@
 //! Locks for work that only one process may do at a time, although it touches no row that could be locked. Each
 //! lock lasts until the end of the transaction, and is taken before any row.
 //!
-//! The first number, `Stbx` or one of the next ones, distinguishes our locks from those of other programs in the same database.
+//! The first number, `Stbx` or one of the next three, distinguishes our locks from those of other programs in the same database.
 
 use stepbox_batch::name::TenantId;
 

@@ -24,8 +24,9 @@ use stepbox_batch::job::{InstanceVersion, JobInstance};
 use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::{
     AuditTrail, EVENTS_PURGED_TOGETHER, EventPage, ExecutionJournal, Executions, Installation, Instances,
-    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, Workers,
+    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, Uploads, Workers,
 };
+use stepbox_batch::uploaded_file::{FileId, FileQuota, FileUsage, UploadedFile};
 use stepbox_batch::worker::{Held, Worker};
 use tokio::time::Instant;
 
@@ -34,7 +35,8 @@ use super::saves::REPEATS_MAX;
 use super::trouble::{Outcome, Remedy, explained};
 use super::{
     PostgresStore, aside, audit, claim, components, connectors, endings, executions, idempotency,
-    installation, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit, workers,
+    installation, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit, uploads,
+    workers,
 };
 use crate::record::audit::Trail;
 use crate::record::idempotency::KeyRecord;
@@ -544,5 +546,44 @@ impl Outbox for PostgresStore {
             }
         }
         Ok(gone)
+    }
+}
+
+#[async_trait]
+impl Uploads for PostgresStore {
+    async fn begin_file(&self, file: &UploadedFile, quota: &FileQuota) -> Result<()> {
+        transaction!(self, |db| uploads::begin(db, file, quota))
+    }
+
+    async fn complete_file(&self, file: &UploadedFile, quota: &FileQuota, by: &Actor) -> Result<()> {
+        transaction!(self, |db| uploads::complete(db, file, quota, by))
+    }
+
+    async fn file(&self, tenant: &TenantId, id: &FileId) -> Result<Option<UploadedFile>> {
+        look!(self, |db| uploads::get(db, tenant, id))
+    }
+
+    async fn files(&self, tenant: &TenantId) -> Result<Listing<UploadedFile>> {
+        look!(self, |db| uploads::list(db, tenant))
+    }
+
+    async fn file_usage(&self, tenant: &TenantId) -> Result<FileUsage> {
+        look!(self, |db| uploads::usage(db, tenant))
+    }
+
+    async fn retire_file(&self, tenant: &TenantId, id: &FileId, by: &Actor) -> Result<()> {
+        transaction!(self, |db| uploads::retire(db, tenant, id, by))
+    }
+
+    async fn retire_files(&self, now: Timestamp) -> Result<Vec<(TenantId, FileId)>> {
+        transaction!(self, |db| uploads::retire_old(db, now))
+    }
+
+    async fn forget_file(&self, tenant: &TenantId, id: &FileId) -> Result<()> {
+        work!(self, |db| uploads::forget(db, tenant, id))
+    }
+
+    async fn is_known_file(&self, tenant: &TenantId, id: &FileId) -> Result<bool> {
+        look!(self, |db| uploads::is_known(db, tenant, id))
     }
 }

@@ -7,7 +7,7 @@ use super::trouble::{Outcome, Place};
 
 /// In order; the version of a schema is how many of these files were run. A released file is never changed; changes
 /// are new files.
-pub(super) const MIGRATIONS: [&str; 14] = [
+pub(super) const MIGRATIONS: [&str; 15] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_settings.sql"),
     include_str!("../../migrations/sqlite/0003_usage.sql"),
@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: [&str; 14] = [
     include_str!("../../migrations/sqlite/0012_access.sql"),
     include_str!("../../migrations/sqlite/0013_versions.sql"),
     include_str!("../../migrations/sqlite/0014_pauses.sql"),
+    include_str!("../../migrations/sqlite/0015_uploads.sql"),
 ];
 
 /// The version that this program reads and writes.

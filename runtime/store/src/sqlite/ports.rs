@@ -23,14 +23,15 @@ use stepbox_batch::job::{InstanceVersion, JobInstance};
 use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
 use stepbox_batch::ports::{
     AuditTrail, EVENTS_PURGED_TOGETHER, EventPage, ExecutionJournal, Executions, Installation, Instances,
-    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, Workers,
+    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, Uploads, Workers,
 };
+use stepbox_batch::uploaded_file::{FileId, FileQuota, FileUsage, UploadedFile};
 use stepbox_batch::worker::{Held, Worker};
 
 use super::writer::Durability;
 use super::{
     SqliteStore, audit, claim, components, connectors, endings, executions, idempotency, installation,
-    instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit, workers,
+    instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit, uploads, workers,
 };
 use crate::record::audit::Trail;
 use crate::record::idempotency::KeyRecord;
@@ -517,6 +518,56 @@ impl Outbox for SqliteStore {
             self.give_back_room().await?;
         }
         Ok(gone)
+    }
+}
+
+#[async_trait]
+impl Uploads for SqliteStore {
+    async fn begin_file(&self, file: &UploadedFile, quota: &FileQuota) -> Result<()> {
+        let (file, quota) = (file.clone(), *quota);
+        self.writer.write(Durability::Power, move |db| uploads::begin(db, &file, &quota)).await
+    }
+
+    async fn complete_file(&self, file: &UploadedFile, quota: &FileQuota, by: &Actor) -> Result<()> {
+        let (file, quota, by) = (file.clone(), *quota, by.clone());
+        self.writer.write(Durability::Power, move |db| uploads::complete(db, &file, &quota, &by)).await
+    }
+
+    async fn file(&self, tenant: &TenantId, id: &FileId) -> Result<Option<UploadedFile>> {
+        let (tenant, id) = (tenant.clone(), id.clone());
+        self.readers.read(move |db| uploads::get(db, &tenant, &id)).await
+    }
+
+    async fn files(&self, tenant: &TenantId) -> Result<Listing<UploadedFile>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| uploads::list(db, &tenant)).await
+    }
+
+    async fn file_usage(&self, tenant: &TenantId) -> Result<FileUsage> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| uploads::usage(db, &tenant)).await
+    }
+
+    async fn retire_file(&self, tenant: &TenantId, id: &FileId, by: &Actor) -> Result<()> {
+        let (tenant, id, by) = (tenant.clone(), id.clone(), by.clone());
+        self.writer.write(Durability::Power, move |db| uploads::retire(db, &tenant, &id, &by)).await
+    }
+
+    async fn retire_files(&self, now: Timestamp) -> Result<Vec<(TenantId, FileId)>> {
+        if !self.readers.read(move |db| uploads::has_old_ones(db, now)).await? {
+            return Ok(Vec::new());
+        }
+        self.writer.write(Durability::Power, move |db| uploads::retire_old(db, now)).await
+    }
+
+    async fn forget_file(&self, tenant: &TenantId, id: &FileId) -> Result<()> {
+        let (tenant, id) = (tenant.clone(), id.clone());
+        self.writer.write(Durability::Power, move |db| uploads::forget(db, &tenant, &id)).await
+    }
+
+    async fn is_known_file(&self, tenant: &TenantId, id: &FileId) -> Result<bool> {
+        let (tenant, id) = (tenant.clone(), id.clone());
+        self.readers.read(move |db| uploads::is_known(db, &tenant, &id)).await
     }
 }
 

@@ -9,7 +9,8 @@ use stepbox::batch::access::Principal;
 use stepbox::batch::name::TenantId;
 use stepbox::{NewInstance, Policy, Quotas, RunOptions, Stepbox};
 use stepbox_server::{
-    ApiLimits, ApiListener, ApiOptions, ApiServer, Authenticate, Exposure, HeaderMap, NotAuthenticated, api,
+    ApiLimits, ApiListener, ApiOptions, ApiServer, Authenticate, Client, Exposure, HeaderMap,
+    NotAuthenticated, api,
 };
 
 use crate::Result;
@@ -29,6 +30,7 @@ impl Authenticate for Everybody {
     async fn authenticate(
         &self,
         _: &HeaderMap,
+        _: &Client,
         tenant: Option<&TenantId>,
     ) -> std::result::Result<Option<Principal>, NotAuthenticated> {
         Ok(Some(Principal::unlimited(None, tenant.cloned())))

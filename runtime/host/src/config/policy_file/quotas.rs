@@ -35,6 +35,8 @@ pub(super) struct Quotas {
     disk_files_max: Option<u64>,
     http_connections_max: Option<u64>,
     stop_grace_ms: Option<u64>,
+    uploaded_bytes_max: Option<u64>,
+    uploaded_files_max: Option<u64>,
 }
 
 impl Quotas {
@@ -48,6 +50,8 @@ impl Quotas {
             disk_files_max,
             http_connections_max,
             stop_grace_ms,
+            uploaded_bytes_max,
+            uploaded_files_max,
         } = self;
         crate::policy::Quotas {
             running_max: running_max.map_or(default.running_max, NonZeroUsize::get),
@@ -58,6 +62,8 @@ impl Quotas {
             disk_files_max: disk_files_max.unwrap_or(default.disk_files_max),
             http_connections_max: http_connections_max.unwrap_or(default.http_connections_max),
             stop_grace_ms: stop_grace_ms.unwrap_or(default.stop_grace_ms),
+            uploaded_bytes_max: uploaded_bytes_max.unwrap_or(default.uploaded_bytes_max),
+            uploaded_files_max: uploaded_files_max.unwrap_or(default.uploaded_files_max),
         }
     }
 }
