@@ -170,6 +170,32 @@ async fn the_example_for_embedders_runs() {
     assert!(server.request().await.starts_with("POST /exported"));
 }
 
+/// The example of a host with two customers: one may send requests, and the other one may not.
+#[tokio::test]
+async fn the_example_of_a_host_with_two_customers_runs() {
+    let installation = Installation::new().await;
+    install(&installation).await;
+    let mut server = Server::start(Manner::Answers(200));
+    let program = std::env::current_exe().unwrap().parent().unwrap().join("../embed-multi-tenant");
+    assert!(program.exists(), "`cargo xtask test` builds {}", program.display());
+    let output = support::mark(&mut std::process::Command::new(program))
+        .current_dir(installation.folder.path())
+        .arg(installation.path("csv-notify"))
+        .arg(example().join("data/catalogue.csv"))
+        .arg(server.url("/exported"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    let problems = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<_> = told.lines().collect();
+    let [acme, bolt, acmes_bill, bolts_bill] = lines[..] else { panic!("{told}\n{problems}") };
+    assert_eq!((acme, bolt), ("acme: execution 1 COMPLETED", "bolt: execution 2 FAILED"));
+    assert!(acmes_bill.starts_with("acme: 1 executions, 237 items, "), "{acmes_bill}");
+    assert!(acmes_bill.ends_with(" ms of processor time, 1 requests, 0 refused"), "{acmes_bill}");
+    assert!(bolts_bill.ends_with(" ms of processor time, 0 requests, 1 refused"), "{bolts_bill}");
+    assert!(server.request().await.starts_with("POST /exported"));
+}
+
 /// A catalogue with the oddities of real ones, and, if it is there, the real catalogue that this project is measured
 /// on. We may not publish that one.
 #[tokio::test]
