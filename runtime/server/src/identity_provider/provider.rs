@@ -107,7 +107,7 @@ impl IdentityProviderError {
         match self {
             Self::Settings(_) => "identity-provider-settings",
             Self::NoAttempt => "sign-in-expired",
-            Self::Refused => "sign-in-refused",
+            Self::Refused => "identity-provider-refused",
             Self::Unavailable { .. } => "identity-provider-unavailable",
             Self::NotBelieved { .. } => "identity-provider-answer",
         }
@@ -491,9 +491,9 @@ mod tests {
             (Some("state"), "code", "sign-in-expired"),
             (Some(""), "code", "sign-in-expired"),
             (Some(long.as_str()), "code", "sign-in-expired"),
-            (None, "", "sign-in-refused"),
-            (None, long.as_str(), "sign-in-refused"),
-            (None, "another code", "sign-in-refused"),
+            (None, "", "identity-provider-refused"),
+            (None, long.as_str(), "identity-provider-refused"),
+            (None, "another code", "identity-provider-refused"),
         ];
         for (state, code, expected) in rows {
             let error = sign_in(&good, &provider, state, code).await.unwrap_err();
@@ -510,7 +510,7 @@ mod tests {
             (Manner::Page, "identity-provider-answer"),
             (Manner::Redirects, "identity-provider-unavailable"),
             (Manner::Fails, "identity-provider-unavailable"),
-            (Manner::Refuses, "sign-in-refused"),
+            (Manner::Refuses, "identity-provider-refused"),
         ];
         for (manner, expected) in rows {
             let (scene, provider, _server) = scene(manner).await;
