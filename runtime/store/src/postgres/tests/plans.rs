@@ -84,7 +84,8 @@ const ENDED: &str = "
     SELECT 'default', 'i' || n % 1000 + 1, 'edit', 'u' || n FROM generate_series(1, 20000) n;
     INSERT INTO sessions SELECT 'h' || n, 'u' || n % 20000 + 1, n, n, n FROM generate_series(1, 100000) n;
     INSERT INTO tokens (hash, name, owner, tenant, scopes, created_at, expires_at)
-    SELECT 'h' || n, 'n', 'u' || n % 20000 + 1, 'default', '[]', n, n FROM generate_series(1, 100000) n;
+    SELECT 'h' || n, 'n', 'u' || n % 20000 + 1, CASE n % 500 WHEN 0 THEN 'default' ELSE 't' || n % 500 END, '[]', n, n
+    FROM generate_series(1, 100000) n;
     DO $$ DECLARE definition TEXT; BEGIN
         FOR definition IN SELECT indexdef FROM indexes LOOP EXECUTE definition; END LOOP;
     END $$;
