@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use stepbox_api::execution::{Execution, Status, Tracking};
+use stepbox_api::queue::QueueState;
 use stepbox_client::{ExecutionEvent, ExecutionEvents, Tenant};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -151,9 +152,11 @@ impl Followed {
     }
 }
 
-/// Whether the execution has ended, or waits for a person. One that is PAUSED and in the queue waits for a worker.
+/// Whether the execution has ended, or waits for a person to resume it. One that is PAUSED may also wait for a worker.
 fn needs_no_waiting(execution: &Execution) -> bool {
-    execution.status.has_ended() || (execution.status == Status::Paused && execution.queue.is_none())
+    let waits_for_a_person =
+        || execution.queue.as_ref().is_none_or(|entry| entry.state == QueueState::Paused);
+    execution.status.has_ended() || (execution.status == Status::Paused && waits_for_a_person())
 }
 
 async fn at(moment: Option<Instant>) {
