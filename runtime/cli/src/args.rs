@@ -154,8 +154,8 @@ pub(crate) enum Noun {
     /// once. docs/api.md is the guide.
     #[command(after_long_help = examples(&[
         "stepbox serve",
-        "stepbox serve --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem --public-name jobs.example.com",
-        "stepbox serve --listen 10.0.0.5:8080 --behind-proxy 10.0.0.1 --public-name jobs.example.com --no-worker",
+        "stepbox serve --listen [::]:8443 --tls-cert a.crt --tls-key a.key --public-name jobs.example.com",
+        "stepbox serve --listen 10.0.0.5:8080 --behind-proxy 10.0.0.1 --public-name jobs.example.com",
     ]) + "\n\n" + &exit_code::help())]
     Serve(ServeArgs),
     /// Processes that take executions from the queue
