@@ -120,7 +120,7 @@ pub(crate) fn request(who: &str, method: &str, path: &str, body: Option<Value>) 
 /// - `viewer@acme`: a role in a tenant; `narrow@acme`: an author who may not see the instance `hidden`;
 /// - `executions:read@acme`: an administrator's token with that scope alone; `one@acme`: with all scopes, for the
 ///   instance `a` alone;
-/// - `operator`: an operator of the installation.
+/// - `operator`: an operator of the installation; `operator-token`: a token with all scopes; `operator+operate`: with one.
 struct SayWho(Accounts);
 
 #[async_trait]
@@ -146,6 +146,10 @@ fn principal(text: &str) -> Option<Principal> {
     let user = UserName::new(text).ok();
     if text == "operator" {
         return Some(Principal { user, is_operator: true, ..Principal::default() });
+    }
+    if let Some(scope) = text.strip_prefix("operator+") {
+        let token = Some(token(None, None, vec![scope.parse().ok()?]));
+        return Some(Principal { user, is_operator: true, token, ..Principal::default() });
     }
     if text == "operator-token" {
         let token = Some(token(None, None, Scope::ALL.to_vec()));

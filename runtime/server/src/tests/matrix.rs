@@ -25,8 +25,8 @@ enum For {
     Own,
     /// Those in the tenant with this role or a stronger one; tokens with this scope.
     Role(Role, Scope),
-    /// Operators of the installation: no token of a tenant is one of theirs.
-    Operators,
+    /// Operators of the installation, and tokens of theirs with this scope. No token of a tenant is one of theirs.
+    Operators(Scope),
 }
 
 const ADMINISTRATOR: Role = Role::Administrator;
@@ -40,24 +40,24 @@ const ROWS: &[(&str, For)] = &[
     ("GET /reference", For::All),
     ("GET /live", For::All),
     ("GET /ready", For::All),
-    ("GET /metrics", For::Operators),
+    ("GET /metrics", For::Operators(Scope::Operate)),
     ("GET /session", For::Signed),
     ("POST /session", For::All),
     ("DELETE /session", For::Session),
     ("POST /session/password", For::Signed),
     ("POST /one-time-links/{secret}", For::All),
-    ("GET /users", For::Operators),
-    ("POST /users", For::Operators),
-    ("GET /users/{user}", For::Operators),
-    ("PATCH /users/{user}", For::Operators),
-    ("DELETE /users/{user}", For::Operators),
-    ("POST /users/{user}/link", For::Operators),
-    ("DELETE /users/{user}/sessions", For::Operators),
-    ("GET /tokens", For::Operators),
-    ("POST /tokens", For::Operators),
-    ("DELETE /tokens/{token}", For::Operators),
-    ("GET /audit", For::Operators),
-    ("POST /audit/purge", For::Operators),
+    ("GET /users", For::Operators(Scope::Operate)),
+    ("POST /users", For::Operators(Scope::Operate)),
+    ("GET /users/{user}", For::Operators(Scope::Operate)),
+    ("PATCH /users/{user}", For::Operators(Scope::Operate)),
+    ("DELETE /users/{user}", For::Operators(Scope::Operate)),
+    ("POST /users/{user}/link", For::Operators(Scope::Operate)),
+    ("DELETE /users/{user}/sessions", For::Operators(Scope::Operate)),
+    ("GET /tokens", For::Operators(Scope::Operate)),
+    ("POST /tokens", For::Operators(Scope::Operate)),
+    ("DELETE /tokens/{token}", For::Operators(Scope::Operate)),
+    ("GET /audit", For::Operators(Scope::ReadAudit)),
+    ("POST /audit/purge", For::Operators(Scope::Operate)),
     ("GET /tenants", For::Signed),
     ("GET /tenants/{tenant}/tokens", For::Own),
     ("POST /tenants/{tenant}/tokens", For::Inside),
@@ -69,8 +69,8 @@ const ROWS: &[(&str, For)] = &[
     ("PUT /tenants/{tenant}/instances/{code}/rights", For::Role(ADMINISTRATOR, Scope::Administer)),
     ("GET /tenants/{tenant}", For::Role(VIEWER, Scope::ReadExecutions)),
     ("GET /tenants/{tenant}/policy", For::Role(VIEWER, Scope::ReadExecutions)),
-    ("POST /tenants/{tenant}/suspend", For::Operators),
-    ("POST /tenants/{tenant}/resume", For::Operators),
+    ("POST /tenants/{tenant}/suspend", For::Operators(Scope::Operate)),
+    ("POST /tenants/{tenant}/resume", For::Operators(Scope::Operate)),
     ("GET /tenants/{tenant}/connectors", For::Role(VIEWER, Scope::ReadConnectors)),
     ("POST /tenants/{tenant}/connectors", For::Role(AUTHOR, Scope::WriteConnectors)),
     ("GET /tenants/{tenant}/connectors/{code}", For::Role(VIEWER, Scope::ReadConnectors)),
@@ -222,7 +222,7 @@ async fn every_route_lets_in_exactly_those_who_may() {
                 For::All | For::Signed | For::Inside | For::Own => Outcome::LetIn,
                 For::Session => Outcome::Forbidden,
                 For::Role(least, _) if role >= *least => Outcome::LetIn,
-                For::Role(..) | For::Operators => Outcome::Forbidden,
+                For::Role(..) | For::Operators(_) => Outcome::Forbidden,
             };
             check(route, &format!("{role}@acme"), expected).await;
         }
@@ -233,9 +233,15 @@ async fn every_route_lets_in_exactly_those_who_may() {
                 For::Session => false,
                 For::Own => scope == Scope::Administer,
                 For::Role(_, needed) => scope == *needed,
-                For::Operators => false,
+                For::Operators(_) => false,
             };
             assert_eq!(found == Outcome::LetIn, is_let_in, "{route} with {scope}: {found:?}");
+        }
+        if let For::Operators(needed) = of {
+            for scope in Scope::ALL {
+                let found = outcome(&sample, &format!("operator+{scope}"), route, execution).await;
+                assert_eq!(found == Outcome::LetIn, scope == *needed, "{route} with {scope}: {found:?}");
+            }
         }
         for operator in ["operator", "operator-token"] {
             let expected = if matches!(of, For::Session) { Outcome::Forbidden } else { Outcome::LetIn };
