@@ -40,7 +40,7 @@ jobs:
 "#;
 
 /// All commands, in an order in which each finds something to show.
-const COMMANDS: [&str; 87] = [
+const COMMANDS: [&str; 89] = [
     "stepbox connectors add forger",
     "stepbox connectors add forger --format json",
     "stepbox connectors add \"$FORGED\"",
@@ -93,6 +93,8 @@ const COMMANDS: [&str; 87] = [
     "stepbox executions show 4 --format json",
     "stepbox executions log 3",
     "stepbox executions warnings 3",
+    "stepbox executions pause 1",
+    "stepbox serve --listen \"$FORGED\"",
     "stepbox executions stop \"$FORGED\"",
     "stepbox executions restart 3",
     "stepbox executions resume 3",

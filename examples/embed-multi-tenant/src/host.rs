@@ -55,7 +55,7 @@ impl Host {
         }
         let stepbox = builder.open().await?;
         let worker = stepbox.start_worker(WorkerOptions::default()).await?;
-        let routes = api(stepbox.clone(), Arc::new(Keys), ApiOptions::new(folder.join("data/spool")));
+        let routes = api(stepbox.clone(), Arc::new(Keys), ApiOptions::new(folder.join("spool")));
         let server = ApiListener::open("127.0.0.1:0", Exposure::default()).await?.serve(routes)?;
         Ok(Self { stepbox, folder, server, _worker: worker })
     }

@@ -49,6 +49,9 @@ pub struct ApiOptions {
     /// The path before `/api/v1`; may be empty.
     pub base_path: String,
     /// The folder for large bodies while they arrive. It needs room, and belongs to the process alone.
+    ///
+    /// It is created if it is missing. It is outside of the data folder: connectors are unpacked there, and the data
+    /// folder is out of reach for everything that comes from outside.
     pub spool: PathBuf,
     /// The proxies that are believed, and the names of the server.
     pub origins: Origins,

@@ -1,6 +1,8 @@
 //! Bodies of requests: their type and length are judged before they are read, and slow ones are given up.
 
+use std::fs::DirBuilder;
 use std::io::{self, SeekFrom};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -171,7 +173,12 @@ pub(crate) async fn spool(
     refuse_other_type(asking.headers(), kinds)?;
     refuse_longer(asking.headers(), bytes_max)?;
     let folder = folder.to_owned();
-    let made = tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder)).await;
+    let made = tokio::task::spawn_blocking(move || {
+        // Nobody else looks into it.
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        tempfile::tempfile_in(folder)
+    });
+    let made = made.await;
     let file = made.map_err(io::Error::other).and_then(|made| made).map_err(|error| unwritable(&error))?;
     let (mut file, mut size, began_at) = (File::from_std(file), 0, Instant::now());
     let mut stream = asking.take_body().into_data_stream();
