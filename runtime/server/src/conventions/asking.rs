@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Uri};
@@ -41,9 +42,12 @@ impl Asking {
     /// Takes a request apart. Fails if its path is not UTF-8.
     pub(crate) async fn new(tools: Arc<Tools>, request: Request) -> Result<Self, Failure> {
         let (mut parts, body) = request.into_parts();
-        let path =
-            RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| Failure::no_route())?;
-        let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let path = match RawPathParams::from_request_parts(&mut parts, &()).await {
+            Ok(path) => path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            // The template of the route has none.
+            Err(RawPathParamsRejection::MissingPathParams(_)) => Vec::new(),
+            Err(_) => return Err(Failure::no_route()),
+        };
         Ok(Self { parts, tools, who: None, path, body: Mutex::new(Some(body)) })
     }
 

@@ -14,6 +14,9 @@ use tokio::time::{Duration, Instant};
 /// How long a new connection keeps its place although it has asked for nothing.
 const GRACE: Duration = Duration::from_millis(200);
 
+/// How many connections may be about to end.
+const ENDING_MAX: usize = 128;
+
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlacesMax {
@@ -73,7 +76,7 @@ impl Places {
         {
             return None;
         }
-        if taken.connections.len() >= self.0.max.all + self.0.max.all / 4 {
+        if taken.connections.len() >= self.0.max.all + ENDING_MAX {
             // Those that were asked to end have not ended yet.
             return None;
         }

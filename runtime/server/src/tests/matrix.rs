@@ -156,6 +156,7 @@ fn filled(path: &str, execution: u64) -> String {
         .replace("{user}", "missing")
         .replace("{token}", "999")
         .replace("{secret}", "missing")
+        .replace("{file}", "missing")
 }
 
 async fn outcome(sample: &Sample, who: &str, route: &str, execution: u64) -> Outcome {
@@ -166,7 +167,7 @@ async fn outcome(sample: &Sample, who: &str, route: &str, execution: u64) -> Out
     // A stream goes on for ever, and its head says enough.
     let is_missing_part = path.contains("{reference}")
         || path.contains("{step}")
-        || ["{number}", "{user}", "{token}", "{secret}"].iter().any(|part| path.contains(part));
+        || ["{number}", "{user}", "{token}", "{secret}", "{file}"].iter().any(|part| path.contains(part));
     match status {
         401 => Outcome::Unknown,
         403 => Outcome::Forbidden,
@@ -257,7 +258,11 @@ async fn a_token_for_one_instance_reaches_nothing_else() {
     let (own, hidden) = (sample.execution_of("acme", "a").await, sample.execution_of("acme", "hidden").await);
     for (route, of) in ROWS {
         let For::Role(..) = of else { continue };
-        let is_bound = route.contains("/instances/{code}") || route.contains("{execution}");
+        // Decided by administrators, whatever the instance; and uploads are of use for a launch only.
+        let is_rights = route.ends_with("/rights");
+        let is_upload = route.contains("/{tenant}/files") && !route.starts_with("GET ");
+        let is_of_instance = route.contains("/instances/{code}") || route.contains("{execution}");
+        let is_bound = is_upload || (is_of_instance && !is_rights);
         let found = outcome(&sample, "one@acme", route, own).await;
         assert_eq!(found == Outcome::LetIn, is_bound, "{route}: {found:?}");
         if route.contains("{execution}") {
@@ -288,7 +293,9 @@ async fn a_hidden_instance_is_not_found_anywhere() {
         for answer in [&mut of_hidden, &mut of_missing] {
             answer.as_object_mut().unwrap().remove("request_id");
         }
-        assert_eq!((status, same), (404, 404), "{route}");
+        // The lists of rights are for administrators alone, and the answer to others is the same for every instance.
+        let expected = if path.ends_with("/rights") { 403 } else { 404 };
+        assert_eq!((status, same), (expected, expected), "{route}");
         assert_eq!(of_hidden, of_missing, "{route}");
     }
 }
