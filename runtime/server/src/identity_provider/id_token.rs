@@ -373,7 +373,7 @@ mod tests {
             ),
             (other.sign(json!({ "alg": "EdDSA", "kid": "ed" }), &claims()), BadToken::Signature),
             (other.sign(json!({ "alg": "ES256", "kid": "ec" }), &claims()), BadToken::Signature),
-            (format!("{body}.{signature}"), BadToken::Malformed("its head")),
+            (format!("{body}.{signature}"), BadToken::Malformed("it has no claims")),
             ("x".to_owned(), BadToken::Malformed("it has no signature")),
             (format!("{head}.{body}.%"), BadToken::Malformed("it is not base64url")),
             (signed_twice, BadToken::Malformed("it is not JSON, or has a key twice")),
