@@ -66,7 +66,7 @@ pub(crate) fn of_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
             Some(field) => {
                 let failure =
                     Failure::bad_request("unknown-field", format!("the body has an unknown field `{field}`"));
-                let pointer = match pointer.ends_with(&format!("/{field}")) {
+                let pointer = match pointer.ends_with(&format!("/{}", escaped(field))) {
                     true => pointer,
                     false => format!("{pointer}/{}", escaped(field)),
                 };
