@@ -78,7 +78,7 @@ async fn says_when_the_disk_is_full_and_writes_nothing_by_halves() {
 
 #[tokio::test]
 async fn goes_on_after_a_full_disk_once_there_is_room() {
-    let store = store_with(SqliteOptions { size_bytes_max: Some(512 << 10), ..SqliteOptions::default() });
+    let store = store_with(SqliteOptions { size_bytes_max: Some(2 << 20), ..SqliteOptions::default() });
     let filling = |n: usize| JobInstance {
         raw_parameters: json!({"text": "x".repeat(50 << 10)}),
         ..instance(&format!("i{n}"))
