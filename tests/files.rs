@@ -10,16 +10,16 @@ use std::{fs, io};
 use serde_json::{Value, json};
 use stepbox::batch::clock::{Clock, Timestamp};
 use stepbox::batch::execution::status::BatchStatus;
-use stepbox::batch::name::TenantId;
-use stepbox::batch::uploaded_file::FileUsage;
+use stepbox::batch::name::{StepName, TenantId};
+use stepbox::batch::uploaded_file::{FileId, FileUsage};
 use stepbox::{
     DatabaseUrl, FileOptions, NamedStorage, NewInstance, Policy, PublishOptions, Quotas, RunOptions, Stepbox,
-    StorePlace, SystemClock, Tenant, migrate_store,
+    StorePlace, SystemClock, Tenant, WorkerOptions, migrate_store,
 };
 use stepbox_tests::guard::Guarded;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::support::{install, local, tempdir, until};
+use crate::support::{counts, install, local, tempdir, until};
 
 const JOBS: &str = r#"
 jobs:
@@ -130,6 +130,38 @@ async fn a_job_reads_an_uploaded_file() {
     alice.remove_file(file.id.as_str()).await.unwrap();
     assert_eq!((alice.files().await.unwrap().rows(), scene.kept()), (0, Vec::new()));
     assert_eq!(alice.remove_file(file.id.as_str()).await.unwrap_err().code(), "not-found");
+}
+
+/// Any worker reads them, on any machine: this is how a server takes them.
+#[tokio::test]
+async fn corrected_items_are_uploaded_and_imported_again() {
+    let folder = tempdir().unwrap();
+    let stepbox = open(folder.path(), "data", |builder| builder).await;
+    let alice = stepbox.tenant(&id("alice")).unwrap();
+    install(&alice, folder.path(), &[], &JOBS.replace("writer:", "skip: { limit: 1 }\n        writer:"))
+        .await;
+    let items = upload(&alice, "sku,name\n1,a\n2\n").await.unwrap();
+    alice.create_instance(new("copy", parameters(&items))).await.unwrap();
+    let first = alice.run("copy", RunOptions::default()).await.unwrap().wait().await.unwrap();
+    assert_eq!(counts(&first, 0), "read=2 written=1 filtered=0 skipped=1");
+
+    let corrected = upload(&alice, "sku,name\n2,b\n").await.unwrap();
+    let (step, file) = (StepName::new("export").unwrap(), FileId::parse(&corrected).unwrap());
+    let strange = FileId::from_random([7; 16]);
+    let refused = alice.publish_reimport(first.id, &StepName::new("other").unwrap(), &file, None).await;
+    assert_eq!(refused.unwrap_err().code(), "cannot-reimport");
+    let published = alice.publish_reimport(first.id, &step, &file, None).await.unwrap();
+    assert_eq!(alice.remove_file(&corrected).await.unwrap_err().code(), "in-use", "it waits for a worker");
+    let lost = alice.publish_reimport(first.id, &step, &strange, None).await;
+    assert_eq!(lost.unwrap_err().code(), "not-found", "nobody uploaded that file");
+
+    let _worker = stepbox.start_worker(WorkerOptions::default()).await.unwrap();
+    let ended = async || alice.execution(published.id()).await.unwrap();
+    until("it has ended", async || ended().await.status.has_ended()).await;
+    let ended = ended().await;
+    assert_eq!(counts(&ended, 0), "read=1 written=1 filtered=0 skipped=0", "{ended:?}");
+    let output = folder.path().join(format!("alice/out_{}.csv", ended.id));
+    assert_eq!(fs::read_to_string(output).unwrap(), "sku,name\n2,b\n");
 }
 
 /// Neither another tenant's id nor a path leads to a file, and no output is an upload.

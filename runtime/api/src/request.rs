@@ -166,31 +166,6 @@ pub struct PurgedAudit {
     pub events: u64,
 }
 
-/// A component to pull from a registry.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PullComponent {
-    /// `oci://registry.example.com/acme/normalise@sha256:…`.
-    pub reference: String,
-    /// The user at the registry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
-    /// The user's password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<String>,
-    /// Whether the registry is spoken to without TLS.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub plain_http: bool,
-}
-
-/// The password is not shown.
-impl std::fmt::Debug for PullComponent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PullComponent").field("reference", &self.reference).finish_non_exhaustive()
-    }
-}
-
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -229,12 +204,5 @@ mod tests {
         assert!(from_value::<Restart>(json!({ "skip_limit": "all" })).is_err());
         let new = json!({ "connector": "c", "job": "j", "type": "t", "code": "a" });
         assert_eq!(from_value::<CreateInstance>(new).unwrap().parameters, json!({}));
-    }
-
-    #[test]
-    fn a_password_is_not_shown() {
-        let (reference, secret) = ("oci://a/b@sha256:0".to_owned(), Some("secret".to_owned()));
-        let pull = PullComponent { reference, username: secret.clone(), password: secret, plain_http: false };
-        assert!(!format!("{pull:?}").contains("secret"));
     }
 }

@@ -1,6 +1,6 @@
 //! Who may do what: users, their roles in tenants, and the credentials with which they come in.
 //!
-//! [`Principal`] is whoever makes a request, after the credentials were checked; [`Principal::may`] is the one
+//! [`Principal`] is the user or program behind a request, after the credentials were checked; [`Principal::may`] is the one
 //! decision about it. It asks in this order: does the [`Role`] give the [`Right`], do the [`InstanceRights`] of the
 //! instance leave it, and does the token, if there is one, have the [`Scope`]? Each of them can only take away.
 //!

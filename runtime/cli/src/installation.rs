@@ -187,7 +187,7 @@ pub(crate) fn accounts(stepbox: &Stepbox, user: Option<&str>) -> Accounts {
     acting(user).map_or_else(|| accounts.clone(), |user| accounts.acting_as(&user))
 }
 
-/// The name of whoever runs the command. An account without a name, as in some containers, stays unknown.
+/// The name of the user who runs the command. An account without a name, as in some containers, stays unknown.
 fn acting(user: Option<&str>) -> Option<String> {
     let account = || whoami::username().ok().filter(|name| UserName::new(name.as_str()).is_ok());
     user.map(str::to_owned).or_else(account)

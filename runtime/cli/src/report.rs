@@ -50,7 +50,7 @@ fn text(error: &CliError) -> Visible {
     lines.iter().map(|(name, text)| Visible::named(name, text.trim_end())).collect()
 }
 
-/// The request in the log of a server that has failed, for whoever may read that log.
+/// The request in the log of a server that has failed, for people who may read that log.
 fn in_the_log(problem: Option<&Problem>) -> Option<&str> {
     let problem = problem.filter(|problem| problem.status >= 500)?;
     problem.request_id.as_deref()

@@ -71,5 +71,5 @@ pub use outgoing::{Outgoing, SentListener};
 pub use package::pack_folder;
 pub use pages::Pages;
 pub use session::Session;
-pub use tenant::{AuditFilter, ComponentSource, ExecutionFilter, RejectedItems, Tenant, Versioned};
+pub use tenant::{AuditFilter, ComponentSource, ExecutionFilter, Tenant, Versioned};
 pub use token::Token;

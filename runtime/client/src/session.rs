@@ -6,7 +6,7 @@ use crate::ask::Ask;
 use crate::client::Client;
 use crate::error::ClientError;
 
-/// Whom a token belongs to. Fields that are not known are left out.
+/// The user of a token. Unknown fields are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Session {
     /// The name of the user; `None` if the server does not say.
@@ -15,7 +15,7 @@ pub struct Session {
 }
 
 impl Client {
-    /// Whom the token belongs to. Fails if the server does not accept it.
+    /// The user of the token. Fails if the server does not accept it.
     pub async fn session(&self) -> Result<Session, ClientError> {
         self.json(Ask::get(vec!["session"])).await
     }

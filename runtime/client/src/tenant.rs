@@ -18,7 +18,7 @@ use crate::error::ClientError;
 use crate::pages::Pages;
 
 pub use audit::AuditFilter;
-pub use executions::{ExecutionFilter, RejectedItems};
+pub use executions::ExecutionFilter;
 pub use instances::Versioned;
 pub use steps::ComponentSource;
 

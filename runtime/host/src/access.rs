@@ -1,16 +1,17 @@
 //! Users of the installation, and what they and their programs come in with.
 //!
 //! The decisions are in [`stepbox_batch::access`], and everything is kept in the store. This module has what neither
-//! of them has: randomness, hashing, and patience with whoever guesses.
+//! of them has: randomness, hashing, and limits for people who guess.
 //!
 //! - `secrets.rs`: random secrets and their hashes; `passwords.rs`: the slow hash of passwords, two at a time;
-//!   `attempts.rs`: how often somebody may try.
+//!   `attempts.rs`: how often somebody may try; `reception.rs`: what all sign-ins of a process share.
 //! - `sign_in.rs`, `sessions.rs`, `links.rs`, `tokens.rs`, `users.rs`: what can be done, one file for each noun.
 
 mod attempts;
 mod error;
 mod links;
 mod passwords;
+mod reception;
 mod secrets;
 mod sessions;
 mod sign_in;
@@ -24,7 +25,6 @@ use std::sync::Arc;
 
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::{AuditEvent, AuditFilter};
-use stepbox_batch::clock::Clock;
 use stepbox_batch::name::{NameError, UserName};
 use stepbox_batch::ports::{JobRepository, Listing};
 
@@ -32,32 +32,17 @@ use crate::error::Error;
 use crate::installation::Installation;
 use crate::tenant::days_before;
 
-use attempts::Attempts;
-use passwords::Passwords;
+pub(crate) use reception::Reception;
 
-pub use error::AccountError;
+pub use error::{AccountError, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
 pub use links::NewLink;
-pub use passwords::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
 pub use secrets::{LinkSecret, SessionId};
 pub use sign_in::{SignIn, SignedIn};
 pub use users::NewUser;
 
-/// What all sign-ins of this process share.
-#[derive(Debug)]
-pub(crate) struct Reception {
-    passwords: Passwords,
-    attempts: Attempts,
-}
-
-impl Reception {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { passwords: Passwords::default(), attempts: Attempts::new(clock) }
-    }
-}
-
-/// The users of an installation, and whoever acts on them.
+/// The users of an installation, as a handle for a user who acts on them.
 ///
-/// The embedder must check the rights of whoever calls, with
+/// The embedder must check the rights of the caller, with
 /// [`Principal::may`](stepbox_batch::access::Principal::may). A clone is cheap.
 #[derive(Debug, Clone)]
 pub struct Accounts {

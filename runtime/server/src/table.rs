@@ -124,7 +124,7 @@ impl Table {
     }
 }
 
-/// The method as `Allow` names it: whoever may GET may ask for the head alone.
+/// The method as `Allow` names it: a client that may GET may ask for the head alone.
 fn name_of(method: &Method) -> Vec<&'static str> {
     match method.as_str() {
         "GET" => vec!["GET", "HEAD"],

@@ -77,7 +77,7 @@ impl Sample {
         self.routes.clone().oneshot(request).await.unwrap()
     }
 
-    /// The status and the body of an answer to whoever this is.
+    /// The status and the body of an answer to this principal.
     pub(crate) async fn ask(&self, who: &str, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let response = self.send(request(who, method, path, body)).await;
         let status = response.status().as_u16();

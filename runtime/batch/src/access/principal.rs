@@ -1,4 +1,4 @@
-//! Whoever makes a request, and the decisions about it.
+//! The user or program that makes a request, and the decisions about the request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::name::{InstanceCode, TenantId, UserName};
 /// The rights that lists take from a user, by the code of the instance.
 pub type Barred = BTreeMap<InstanceCode, BTreeSet<InstanceRight>>;
 
-/// Whoever makes a request, after the credentials were checked.
+/// The user or program that makes a request, after the credentials were checked.
 ///
 /// A principal acts in at most one tenant: the one for which it was looked up. Elsewhere it may do nothing, whatever
 /// its roles are, because the lists of the other tenants were not looked up.
@@ -166,7 +166,7 @@ pub enum TokenRefusal {
     /// It would expire in the past or too late.
     #[error("a token expires in the future, and at most {TOKEN_DAYS_MAX} days from now")]
     BadExpiry,
-    /// It would be wider than whoever makes it.
+    /// It would be wider than its maker.
     #[error("the token would be wider than you are: its {what}")]
     Wider {
         /// `tenant`, `instance`, `scopes` or `time`.

@@ -1,8 +1,7 @@
 //! Executions.
 
-use serde::Deserialize;
 use stepbox_api::execution::{
-    Abandoned, Execution, LogLine, PauseAnswer, Purged, Status, StopAnswer, Warning,
+    Abandoned, Execution, LogLine, PauseAnswer, Purged, RejectedItems, Status, StopAnswer, Warning,
 };
 use stepbox_api::queue::Published;
 use stepbox_api::request::{PurgeExecutions, Restart};
@@ -22,13 +21,6 @@ pub struct ExecutionFilter {
     pub instance: Option<String>,
     /// Only those in this status.
     pub status: Option<Status>,
-}
-
-/// A step that has rejected items.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct RejectedItems {
-    /// The name of the step.
-    pub step: String,
 }
 
 impl Tenant {

@@ -5,7 +5,6 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use reqwest::header::HeaderName;
 use stepbox_api::connector::Component;
-use stepbox_api::request::PullComponent;
 
 use super::Tenant;
 use crate::ask::{Ask, Content};
@@ -44,11 +43,6 @@ impl Tenant {
         signature: Option<&str>,
     ) -> Result<Component, ClientError> {
         self.json(sent(Ask::post(self.path(&["steps", "inspect"])), component, signature)?).await
-    }
-
-    /// Lets the server pull a component from a registry, check it and keep it.
-    pub async fn pull_component(&self, pull: &PullComponent) -> Result<Component, ClientError> {
-        self.json(Ask::post(self.path(&["steps", "pull"])).json(pull)?).await
     }
 
     /// All components, by name, then newest first.

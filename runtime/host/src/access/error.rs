@@ -3,7 +3,10 @@
 use stepbox_batch::access::TokenRefusal;
 use stepbox_batch::error_kind::ErrorKind;
 
-use super::passwords::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
+/// The shortest password, in bytes.
+pub const PASSWORD_BYTES_MIN: usize = 12;
+/// The longest password, in bytes. The length is judged before the password is hashed.
+pub const PASSWORD_BYTES_MAX: usize = 256;
 
 /// Why somebody does not come in, or a password or a token is not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -10,12 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use stepbox_batch::access::PasswordHash;
 use tokio::sync::Semaphore;
 
-use super::error::AccountError;
-
-/// The shortest password, in bytes.
-pub const PASSWORD_BYTES_MIN: usize = 12;
-/// The longest password, in bytes. The length is judged before the password is hashed.
-pub const PASSWORD_BYTES_MAX: usize = 256;
+use super::error::{AccountError, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
 
 /// How many passwords are hashed at a time.
 const AT_A_TIME: usize = 2;

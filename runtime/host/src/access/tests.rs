@@ -173,7 +173,7 @@ async fn a_user_sets_a_password_with_a_link() {
     assert!(answers.contains("too-many-attempts"), "{answers:?}");
 }
 
-/// Whoever does not come in learns nothing about why.
+/// A refused user learns nothing about the reason.
 #[tokio::test]
 async fn refusals_are_alike() {
     let place = peopled().await;

@@ -181,7 +181,11 @@ impl Tenant {
         Ok(Prepared::New(Box::new(self.queued(new, &options)?)))
     }
 
-    async fn enqueue(&self, new: NewJobExecution, options: &PublishOptions) -> Result<Published, Error> {
+    pub(super) async fn enqueue(
+        &self,
+        new: NewJobExecution,
+        options: &PublishOptions,
+    ) -> Result<Published, Error> {
         self.refuse_unless_active()?;
         job_lifecycle::submit(self.here(), &self.queued(new, options)?).await
     }

@@ -2,16 +2,18 @@
 
 use serde_json::{Value, json};
 use stepbox_batch::element::Role;
+use stepbox_batch::execution::queue::Published;
 use stepbox_batch::execution::status::BatchStatus;
-use stepbox_batch::execution::{JobExecution, NewJobExecution};
+use stepbox_batch::execution::{Idempotency, JobExecution, NewJobExecution};
 use stepbox_batch::job::{Element, ElementSource, Job, Rerun, Share, StepKind};
 use stepbox_batch::name::{JobExecutionId, StepName};
 use stepbox_batch::ports::RepositoryError;
 use stepbox_batch::template::Values;
+use stepbox_batch::uploaded_file::FileId;
 use stepbox_connectors::option_names;
 
-use super::Tenant;
 use super::executions::Running;
+use super::{PublishOptions, Tenant};
 use crate::error::Error;
 use crate::execution_log::LogListener;
 use crate::job_lifecycle::carried_over;
@@ -41,13 +43,38 @@ impl Tenant {
     /// Earlier steps are not run again. From this step on, native writers write to separate files, with the
     /// number of the new execution before the extension, so that nothing is replaced.
     pub async fn reimport(&self, id: JobExecutionId, reimport: Reimport) -> Result<Running, Error> {
+        let Reimport { step, file, log } = reimport;
+        let input = json!({ "type": "local", "file_path": file });
+        let (new, label) = self.new_reimport(id, &step, &input).await?;
+        self.start(&new, None, label, log).await
+    }
+
+    /// Puts the same into the queue, with an uploaded file as the input, for any worker.
+    pub async fn publish_reimport(
+        &self,
+        id: JobExecutionId,
+        step: &StepName,
+        file: &FileId,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Published, Error> {
+        let (new, _) = self.new_reimport(id, step, &json!({ "type": "upload", "id": file.as_str() })).await?;
+        self.enqueue(new, &PublishOptions { idempotency, ..PublishOptions::default() }).await
+    }
+
+    /// The execution that reads corrected items in a step, and the label of its instance.
+    async fn new_reimport(
+        &self,
+        id: JobExecutionId,
+        step: &StepName,
+        input: &Value,
+    ) -> Result<(NewJobExecution, String), Error> {
         let earlier = self.execution(id).await?;
         check_ended(&earlier)?;
         let label = self.instance(earlier.instance.as_str()).await?.label;
         let (mut job, mut parameters) = (earlier.job.clone(), earlier.parameters.clone());
         let refused = |reason: String| Error::CannotReimport { id: id.0, reason };
         let native = &self.installation.native;
-        let from = redirect(&mut job, &mut parameters, &reimport, native).map_err(refused)?;
+        let from = redirect(&mut job, &mut parameters, step, input, native).map_err(refused)?;
         check_storages(&job, &parameters, &self.policy(), native)?;
         let done = earlier.steps.into_iter().filter(|step| step.position < from);
         let done = done.filter(|step| step.status == BatchStatus::Completed);
@@ -65,7 +92,7 @@ impl Tenant {
             changes: Vec::new(),
             job,
         };
-        self.start(&new, None, label, reimport.log).await
+        Ok((new, label))
     }
 }
 
@@ -80,15 +107,15 @@ fn check_ended(execution: &JobExecution) -> Result<(), Error> {
     Err(RepositoryError::WrongStatus { id, status, reason }.into())
 }
 
-/// Makes the step read the file, and makes this step and all later steps write to separate files. Returns the
+/// Makes the step read the input, and makes this step and all later steps write to separate files. Returns the
 /// position of the step.
 fn redirect(
     job: &mut Job,
     parameters: &mut Value,
-    reimport: &Reimport,
+    name: &StepName,
+    input: &Value,
     native: &NativeElements,
 ) -> Result<u32, String> {
-    let name = &reimport.step;
     let from = job.steps.iter().position(|step| step.name == *name);
     let from = from.ok_or_else(|| format!("its job has no step `{name}`"))?;
     // Results of earlier steps stay.
@@ -102,8 +129,7 @@ fn redirect(
             if !is_own(reader, Role::Reader, native) {
                 return Err(format!("the reader of its step `{name}` does not read a file"));
             }
-            let file = json!({ "type": "local", "file_path": reimport.file });
-            set(reader, "from", file, parameters)?;
+            set(reader, "from", input.clone(), parameters)?;
         } else if is_own(reader, Role::Reader, native) {
             let given = storage(reader, "from", parameters)?;
             if let Some((_, to)) = moved.iter().find(|(from, _)| Some(from) == given.as_ref()) {

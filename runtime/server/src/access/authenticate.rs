@@ -11,7 +11,7 @@ use crate::conventions::asking::Client;
 /// Finds out who makes a request. An embedder gives its own, for its own users.
 #[async_trait]
 pub trait Authenticate: Send + Sync + 'static {
-    /// Whoever sent these headers, as somebody who acts in that tenant, or in none.
+    /// The sender of these headers, as a principal that acts in that tenant, or in none.
     ///
     /// The result is `None` if the request shows no credentials at all. Credentials in other places than headers do not
     /// exist: addresses are logged, kept and sent on by browsers. An open event stream calls this again while it lasts.

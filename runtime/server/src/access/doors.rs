@@ -37,7 +37,7 @@ impl Doors {
         Self(Arc::new(Inner { stepbox, whose, authenticate }))
     }
 
-    /// Whoever sent these headers.
+    /// The sender of these headers.
     pub(super) async fn principal(
         &self,
         headers: &HeaderMap,

@@ -128,7 +128,7 @@ impl<R: RightOf, T: ThingOf> May<R, T> {
         }
     }
 
-    /// Whoever asks.
+    /// The principal that asks.
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
     }

@@ -1,4 +1,4 @@
-//! The tokens of whoever asks, in a tenant. Everybody has a right to one's own; to others', administrators have.
+//! The tokens of the asking user in a tenant. Each user has a right to the user's own tokens; administrators, to all.
 
 use stepbox::batch::access::{Principal, Right, Scope, Thing, Token, TokenText, TokenWish};
 use stepbox::batch::name::{TenantId, UserName};
@@ -64,7 +64,7 @@ impl OfSelf {
         }
     }
 
-    /// Makes a token, no wider than whoever makes it.
+    /// Makes a token, no wider than its maker.
     pub(crate) async fn create_token(&self, wish: TokenWish) -> Result<(TokenText, Token), Failure> {
         Ok(self.accounts.create_token(&self.principal, wish).await?)
     }

@@ -13,7 +13,7 @@ use crate::conventions::asking::{Asking, Client};
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
 
-/// Whoever it is: nothing was checked.
+/// Any client: nothing was checked.
 pub(crate) struct Anybody {
     doors: Doors,
     client: Client,
@@ -107,7 +107,7 @@ impl Signed {
         Ok(())
     }
 
-    /// Changes the password of whoever signed in, and begins a new session.
+    /// Changes the password of the signed-in user, and begins a new session.
     pub(crate) async fn change_password(&self, current: &str, new: &str) -> Result<SignedIn, Failure> {
         self.session()?;
         let accounts = self.doors.accounts(Some(&self.principal))?;

@@ -86,7 +86,7 @@ macro_rules! places {
                 Thing::$thing.scope(right)
             }
 
-            /// Every tenant has one, and whoever is here knows the tenant.
+            /// Every tenant has one, and the principal is already in the tenant.
             fn is_no_secret(principal: &Principal, (): &()) -> bool {
                 principal.role().is_some()
             }

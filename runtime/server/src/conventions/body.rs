@@ -59,6 +59,13 @@ pub(crate) fn of_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
             false => failure,
         }
     })?;
+    // Fields have names: a list would give them by their places.
+    if !value.is_object() {
+        return Err(Failure::bad_request(
+            "body-invalid",
+            "the body is not what is expected: it is no JSON object",
+        ));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer = pointer(error.path());
         let said = error.into_inner().to_string();

@@ -87,7 +87,7 @@ impl Failure {
         Self::new(ErrorKind::Forbidden, "forbidden", detail)
     }
 
-    /// There is no such thing for whoever asks. Every hidden thing has the same answer as one that does not exist, so
+    /// There is no such thing for this principal. Every hidden thing has the same answer as one that does not exist, so
     /// the text names nothing but the kind of thing.
     pub(crate) fn not_found(kind: &str) -> Self {
         Self::new(

@@ -88,6 +88,7 @@ together!(A B);
 together!(A B C);
 together!(A B C D);
 together!(A B C D E);
+together!(A B C D E F);
 
 /// The query, as a type that refuses unknown fields.
 pub(crate) struct Query<Q>(pub(crate) Q);

@@ -129,7 +129,7 @@ impl ApiListener {
             };
             let is_proxy = self.proxies.iter().any(|net| net.contains(&peer.ip().to_canonical()));
             let places = if is_proxy { &of_proxies } else { &places };
-            // Without a place the connection is closed at once: whoever comes too often has to come again.
+            // Without a place the connection is closed at once: the client has to come again.
             let Some(place) = places.take(peer.ip()) else { continue };
             // Answers are sent as they are written.
             let _ = stream.set_nodelay(true);

@@ -33,7 +33,7 @@ pub(super) fn routes(table: Table) -> Table {
 }
 
 /// A file that has arrived.
-struct Arrived(Spooled);
+pub(super) struct Arrived(pub(super) Spooled);
 
 impl Input for Arrived {
     const TAKES_BODY: bool = true;

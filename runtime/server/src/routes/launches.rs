@@ -3,20 +3,22 @@
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::execution::Idempotency;
-use stepbox::batch::name::{Digest, JobExecutionId};
-use stepbox::{PublishOptions, Published, RestartOptions, Tenant};
+use stepbox::batch::name::{Digest, JobExecutionId, StepName};
+use stepbox::{Error, FileOptions, PublishOptions, Published, RestartOptions, Tenant};
 use stepbox_api::execution::{Abandoned, Execution, Launched, NotRemoved, PauseAnswer, StopAnswer};
 use stepbox_api::request::{Launch as Asked, Restart};
+use utoipa::ToSchema;
 
+use super::files::Arrived;
 use crate::access::{Launch, May, OneExecution, OneInstance};
 use crate::conventions::answer::{Answer, Shown};
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
-use crate::conventions::input::{Body, Caller, IdempotencyKey, Wait, With};
+use crate::conventions::input::{Body, Caller, IdempotencyKey, Query, Wait, With};
 use crate::streams::following::ended;
 use crate::table::Table;
 use crate::tools::Tools;
@@ -32,6 +34,11 @@ pub(super) fn routes(table: Table) -> Table {
             "/tenants/{tenant}/executions/{execution}/restart",
             "Continue a stopped or failed execution, as a new one.",
             restart,
+        )
+        .post(
+            "/tenants/{tenant}/executions/{execution}/reimport",
+            "Let a step read its corrected items, and run the steps after it, as a new execution.",
+            reimport,
         )
         .post(
             "/tenants/{tenant}/executions/{execution}/stop",
@@ -219,6 +226,39 @@ pub(super) fn changes(asked: &Restart) -> RestartOptions {
     let Restart { newest_components, newest_job, skip_limit, anew } = *asked;
     let skip_limit = skip_limit.map(|limit| limit.items());
     RestartOptions { newest_components, newest_job, skip_limit, anew, log: None }
+}
+
+/// Which step reads the items.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct OfStep {
+    /// The name of the step that rejected the items.
+    step: String,
+}
+
+async fn reimport(
+    may: May<Launch, OneExecution>,
+    (With(tools), Caller(who), IdempotencyKey(key), Wait(wait), Query(OfStep { step }), Arrived(items)): (
+        With,
+        Caller,
+        IdempotencyKey,
+        Wait,
+        Query<OfStep>,
+        Arrived,
+    ),
+) -> Result<Accepted, Failure> {
+    tools.limits.launch(&who)?;
+    let (tenant, id) = (may.tenant(), may.found().id);
+    let step = StepName::new(&step).map_err(Error::from)?;
+    let file = tenant.upload_file("corrected items", items.file, FileOptions::default()).await?;
+    let asked = (step.as_str(), file.digest.as_str());
+    let idempotency = named(key, &who, &format!("reimport {id}"), &asked)?;
+    let published = tenant.publish_reimport(id, &step, &file.id, idempotency).await;
+    if !matches!(published, Ok(Published::Queued(_))) {
+        // Nothing reads this file. If it cannot be removed now, it is removed when its time is over.
+        let _ = tenant.remove_file(file.id.as_str()).await;
+    }
+    accepted(&tools, tenant, published?, wait, "../").await
 }
 
 async fn stop(may: May<Launch, OneExecution>, (): ()) -> Result<Shown<StopAnswer>, Failure> {

@@ -1,7 +1,7 @@
 //! Packages of folders: tar and zip, unpacked into a folder of the server that is gone afterwards.
 //!
 //! Only regular files with plain names come out of a package. Links, devices and names that lead elsewhere are refused:
-//! the folder is read by whoever installs the connector, and nothing else of the machine may be in it.
+//! the folder is read by the person who installs the connector, and nothing else of the machine may be in it.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -57,7 +57,7 @@ impl Following {
         tools.meters.live_streams.inc();
         let mut stream =
             Stream { log_sent: from.log_after, following: self, client, last: EventNumber::BEGINNING };
-        // Whoever listens has gone, or was told the end.
+        // The listener has gone, or was told the end.
         let _ = stream.follow(from.after).await;
         tools.meters.live_streams.dec();
     }
@@ -262,7 +262,7 @@ async fn changed(rights: &mut watch::Receiver<u64>) {
     }
 }
 
-/// The end of an execution, for whoever waits for it.
+/// The end of an execution, for a client that waits for it.
 pub(crate) async fn ended(
     tools: &Tools,
     tenant: &Tenant,

@@ -108,6 +108,7 @@ const ROWS: &[(&str, For)] = &[
     ("GET /tenants/{tenant}/executions/{execution}/events", For::Role(VIEWER, Scope::ReadExecutions)),
     ("GET /tenants/{tenant}/events", For::Role(VIEWER, Scope::ReadExecutions)),
     ("POST /tenants/{tenant}/executions/{execution}/restart", For::Role(OPERATOR, Scope::LaunchExecutions)),
+    ("POST /tenants/{tenant}/executions/{execution}/reimport", For::Role(OPERATOR, Scope::LaunchExecutions)),
     ("POST /tenants/{tenant}/executions/{execution}/stop", For::Role(OPERATOR, Scope::LaunchExecutions)),
     ("POST /tenants/{tenant}/executions/{execution}/pause", For::Role(OPERATOR, Scope::LaunchExecutions)),
     ("POST /tenants/{tenant}/executions/{execution}/resume", For::Role(OPERATOR, Scope::LaunchExecutions)),
