@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepbox_batch::element::Tasklet;
+use stepbox_batch::step_context::StepContext;
 use stepbox_sandbox::{ComponentSetup, Limits, Sandbox, SandboxConfig, ShareLimits};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -32,6 +33,13 @@ fn tenant(place: &Place, max: ShareLimits) -> impl Fn() -> ComponentSetup {
     move || ComponentSetup { share: share.clone(), ..place.setup(limits.clone()) }
 }
 
+/// Waits until a component has its memory. Components that start at once refuse each other's last part.
+async fn holding(context: &StepContext) {
+    while context.tracking().processed == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// A tenant takes all the memory and all the turns that it can get. Its own quota refuses more at once. The
 /// components of another tenant start and end as if the first one were not there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,13 +47,18 @@ async fn what_one_tenant_has_used_up_another_one_has() {
     let place = place();
     let max = ShareLimits { memory_bytes_max: FITS << 20, ..ShareLimits::default() };
     let (hostile, ordinary) = (tenant(&place, max), tenant(&place, max));
-    let hoards = place.program(&tasklet("", "", &format!("{TAKES} (loop (br 0))"))).await.unwrap();
+    let imports = r#"(import "stepbox:step/execution@0.1.0" "increment-processed-items" (func $increment (param i32)))"#;
+    let holds = format!("{TAKES} (call $increment (i32.const 1)) (loop (br 0))");
+    let hoards = place.program(&tasklet(imports, "", &holds)).await.unwrap();
     let works = place.program(&tasklet("", "", TAKES)).await.unwrap();
     let contexts: Vec<_> = (0..LOOSE).map(|_| context(Arc::default())).collect();
     let mut loose = JoinSet::new();
-    for context in &contexts {
-        let (mut tasklet, context) = (hoards.tasklet(hostile()), context.clone());
-        loose.spawn(async move { outcome(tasklet.run(&context).await) });
+    for (started, context) in contexts.iter().enumerate() {
+        let (mut tasklet, of_tasklet) = (hoards.tasklet(hostile()), context.clone());
+        loose.spawn(async move { outcome(tasklet.run(&of_tasklet).await) });
+        if (started as u64) < FITS {
+            timeout(Duration::from_secs(60), holding(context)).await.unwrap();
+        }
     }
     for _ in 0..LOOSE as u64 - FITS {
         let refused = timeout(Duration::from_secs(60), loose.join_next()).await.unwrap().unwrap().unwrap();
