@@ -99,10 +99,9 @@ async fn welcome(
     };
     let scheme = if server.is_secure() { "https" } else { "http" };
     let address =
-        format!("{scheme}://{}{base_path}/api/v1/one-time-links/{}", server.address(), link.secret.as_str());
+        format!("{scheme}://{}{base_path}/one-time-links/{}", server.address(), link.secret.as_str());
     let message = format!(
-        "there is no user yet: create the first operator with POST {address} and {{\"user\": …, \"password\": …}}, \
-         once, until {}",
+        "there is no user yet: create the first operator in a browser, once, until {}: {address}",
         link.expires_at
     );
     voice.say(&Entry::new(LogLevel::Warning, "first-operator", message));
@@ -151,6 +150,7 @@ fn serve(
     let users = OwnUsers::new(stepbox.clone());
     let options = ApiOptions {
         base_path: args.base_path.clone(),
+        with_pages: true,
         origins,
         listener: Some(Arc::new(move |request| voice.say(&of_request(request)))),
         ..ApiOptions::new(spool)

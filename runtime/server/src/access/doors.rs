@@ -74,6 +74,16 @@ impl Doors {
         }
     }
 
+    /// The tenants that a principal may enter.
+    pub(crate) fn tenants_of(&self, principal: &Principal) -> Vec<TenantId> {
+        let is_ours = |id: &TenantId| match &self.0.whose {
+            Whose::All => true,
+            Whose::Only(tenants) => tenants.contains(id),
+        };
+        let known = self.0.stepbox.tenants().into_iter().map(|(id, _)| id);
+        known.filter(|id| is_ours(id) && principal.may_enter(id)).collect()
+    }
+
     /// The installation; `None` if the interface is for some tenants only.
     pub(super) fn installation(&self) -> Option<&Stepbox> {
         matches!(self.0.whose, Whose::All).then_some(&self.0.stepbox)

@@ -255,6 +255,11 @@ pub(crate) fn name_request(response: &mut Response, request_id: &str) {
     }
 }
 
+/// Takes the problem out of an answer that is shown in another form.
+pub(crate) fn take_problem(response: &mut Response) -> Option<Problem> {
+    response.extensions_mut().remove::<Told>().map(|Told(problem)| problem)
+}
+
 /// The answer to a method that an address does not know, with the methods that it knows.
 pub(crate) fn not_this_method(allowed: &str) -> Failure {
     let failure = Failure::method_not_allowed();

@@ -1,0 +1,5 @@
+//! The pages, one file for each noun.
+
+pub mod failed;
+pub mod home;
+pub mod sign_in;
