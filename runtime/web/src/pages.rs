@@ -2,4 +2,5 @@
 
 pub mod failed;
 pub mod home;
+pub mod profiles;
 pub mod sign_in;
