@@ -3,7 +3,7 @@
 //! Start with [`item_step`]: a data item's journey, top to bottom. The other modules are:
 //!
 //! - the definition: [`job`] (jobs, steps, instances), [`parameters`] (schemas, merging, violations), [`template`];
-//!   [`strict_json`] parses JSON from people and programs;
+//!   [`instance_form`] (the forms in which people write them); [`strict_json`] parses JSON from people and programs;
 //! - the stored state of a run, and the rules that every store keeps: [`execution`]; the ports through which a run
 //!   is stored: [`ports`], [`recorder`]; what is installed: [`inventory`]; the processes that run executions:
 //!   [`worker`]; the audit trail: [`audit`];
@@ -57,6 +57,7 @@ pub mod execution;
 pub mod findings;
 pub mod flow;
 pub mod gate;
+pub mod instance_form;
 pub mod inventory;
 pub mod item_step;
 pub mod job;

@@ -230,6 +230,7 @@ impl ConnectorFile {
                 stoppable: job.stoppable,
                 concurrency: job.concurrency,
                 parameters: job.parameters,
+                form: None,
                 steps,
                 folder: None,
             })
