@@ -8,6 +8,7 @@ mod assets;
 mod dashboard;
 mod form;
 mod problem_page;
+mod profiles;
 mod reading;
 mod sign_in;
 mod visit;
@@ -19,7 +20,7 @@ use crate::table::{App, Table};
 
 /// All pages.
 pub(crate) fn table() -> Table {
-    let nouns = [assets::routes, sign_in::routes, dashboard::routes];
+    let nouns = [assets::routes, sign_in::routes, dashboard::routes, profiles::routes];
     nouns.into_iter().fold(Table::default(), |table, noun| noun(table))
 }
 

@@ -93,7 +93,8 @@ impl Filled<'_> {
 
     fn group(&self, group: &Group, inactive: &BTreeSet<String>) -> Markup {
         let fields = html! { @for field in &group.fields { (self.field(field, inactive)) } };
-        let is_wanted = |field: &Field| self.value(field).is_some() || self.at(&field.pointer).next().is_some();
+        let is_wanted =
+            |field: &Field| self.value(field).is_some() || self.at(&field.pointer).next().is_some();
         match group.folded {
             true => html! {
                 details.group open[group.fields.iter().any(is_wanted)] {
@@ -108,7 +109,14 @@ impl Filled<'_> {
     fn field(&self, field: &Field, inactive: &BTreeSet<String>) -> Markup {
         let id = id_of(&field.name);
         let wrong: Vec<_> = self.at(&field.pointer).collect();
-        let drawn = input::Drawn { name: &field.name, id: &id, field, value: self.value(field), filled: self, is_wrong: !wrong.is_empty() };
+        let drawn = input::Drawn {
+            name: &field.name,
+            id: &id,
+            field,
+            value: self.value(field),
+            filled: self,
+            is_wrong: !wrong.is_empty(),
+        };
         let is_one = drawn.is_one_input();
         html! {
             div.field data-when=[conditions(&field.when, "")] hidden[inactive.contains(&field.name)] {
@@ -278,4 +286,3 @@ fn again(name: &str, value: &str, drawing: Option<&'static str>, words: &Markup)
         }
     }
 }
-

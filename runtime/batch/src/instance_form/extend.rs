@@ -213,7 +213,8 @@ impl FormLayout {
             return;
         }
         // Its old place is emptied without moving the entries of this tab, whose places are known by number.
-        let mut field = match self.tabs[tab].fields().any(|field| field.name == change.name) {
+        let is_in_this_tab = self.tabs[tab].fields().any(|field| field.name == change.name);
+        let mut field = match is_in_this_tab {
             true => self.take_keeping_places(tab, &change.name),
             false => self.take(&change.name),
         }

@@ -52,7 +52,8 @@ impl Drawn<'_> {
         if self.is_wrong {
             ids.push(format!("{}-violation", self.id));
         }
-        if field.help.is_some() || field.help_url.is_some() || field.default.is_some() || !field.is_editable() {
+        if field.help.is_some() || field.help_url.is_some() || field.default.is_some() || !field.is_editable()
+        {
             ids.push(format!("{}-help", self.id));
         }
         (!ids.is_empty()).then(|| ids.join(" "))
@@ -80,7 +81,9 @@ impl Drawn<'_> {
                 self.line("text", Some(mode), false)
             }
             Widget::Date if self.text().is_empty() || is_day(&self.text()) => self.line("date", None, false),
-            Widget::Date | Widget::DateTime | Widget::Duration | Widget::Character => self.line("text", None, true),
+            Widget::Date | Widget::DateTime | Widget::Duration | Widget::Character => {
+                self.line("text", None, true)
+            }
             Widget::Code => match self.text().contains('\n') {
                 true => self.area(true),
                 false => self.line("text", None, true),
@@ -90,7 +93,9 @@ impl Drawn<'_> {
             Widget::Switch => self.tick(true),
             Widget::Checkbox => self.tick(false),
             Widget::Select => self.select(&self.choices()),
-            Widget::Secret => self.select(&self.filled.secrets.iter().map(|name| (name.clone(), name.clone())).collect::<Vec<_>>()),
+            Widget::Secret => self.select(
+                &self.filled.secrets.iter().map(|name| (name.clone(), name.clone())).collect::<Vec<_>>(),
+            ),
             Widget::Radio => self.radios(),
             Widget::MultiSelect => self.boxes(),
             Widget::Storage => self.storage(),
@@ -251,7 +256,10 @@ fn with_default(members: &Value, field: &Field) -> Value {
 }
 
 fn label_of(choices: &[(String, String)], text: &str) -> String {
-    choices.iter().find(|(known, _)| known == text).map_or_else(|| text.to_owned(), |(_, label)| label.clone())
+    choices
+        .iter()
+        .find(|(known, _)| known == text)
+        .map_or_else(|| text.to_owned(), |(_, label)| label.clone())
 }
 
 fn is_scalar(value: &Value) -> bool {

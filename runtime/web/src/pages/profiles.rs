@@ -10,4 +10,4 @@ pub use edit::{Editor, choose_job, editor, values_editor};
 pub use history::history;
 pub use list::{ProfileRow, profiles};
 pub use runs::{Run, last_runs};
-pub use show::{Asked, Profile, profile, removal};
+pub use show::{Asked, Profile, copy, profile, removal};

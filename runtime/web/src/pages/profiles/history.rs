@@ -15,7 +15,10 @@ pub(super) fn changed_names(version: &InstanceVersion, before: Option<&InstanceV
 }
 
 /// What differs: the name of a parameter or `label`, and its text before and after.
-fn changes(before: &InstanceVersion, after: &InstanceVersion) -> Vec<(String, Option<String>, Option<String>)> {
+fn changes(
+    before: &InstanceVersion,
+    after: &InstanceVersion,
+) -> Vec<(String, Option<String>, Option<String>)> {
     let (old, new) = (&before.instance, &after.instance);
     let mut changes = Vec::new();
     if old.label != new.label {

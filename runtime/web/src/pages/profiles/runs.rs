@@ -67,8 +67,10 @@ fn said(runs: &[&Run]) -> String {
             None => counts.push((word, 1)),
         }
     }
-    let counts: Vec<_> = counts.iter().map(|(word, count)| format!("{count} {}", word.to_lowercase())).collect();
-    let runs = if runs.len() == 1 { "The last run".to_owned() } else { format!("The last {} runs", runs.len()) };
+    let counts: Vec<_> =
+        counts.iter().map(|(word, count)| format!("{count} {}", word.to_lowercase())).collect();
+    let runs =
+        if runs.len() == 1 { "The last run".to_owned() } else { format!("The last {} runs", runs.len()) };
     format!("{runs}: {}", counts.join(", "))
 }
 

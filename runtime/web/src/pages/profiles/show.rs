@@ -3,14 +3,16 @@
 use maud::{Markup, html};
 use serde_json::Value;
 use stepbox_api::instance::{Instance, InstanceVersion, Violation};
+use stepbox_api::problem::Problem;
 use stepbox_batch::instance_form::InstanceForm;
 
 use super::history::changed_names;
 use super::runs::{Run, last_runs, mean};
-use crate::form::facts;
+use crate::form::{facts, save_bar};
 use crate::frame::{Frame, part};
 use crate::icons::icon;
 use crate::list::none;
+use crate::problem::note;
 use crate::status::{status, warnings};
 
 /// What a step of the job may touch, in words.
@@ -187,6 +189,31 @@ pub fn removal(frame: &Frame, instance: &Instance) -> Markup {
                 a.button href=(at) { "Keep it" }
                 button.button.danger { "Delete the profile" }
             }
+        }
+    }
+}
+
+/// The form of a copy of a profile.
+pub fn copy(
+    frame: &Frame,
+    instance: &Instance,
+    (code, label): (&str, &str),
+    problem: Option<&Problem>,
+) -> Markup {
+    let at = frame.at(&format!("instances/{}", part(&instance.code)));
+    html! {
+        header.page-head { div { h1 { "Duplicate " bdi { (instance.label) } } p.lead { "The copy has the same values, and a code and a history of its own." } } }
+        @if let Some(problem) = problem { (note(problem, &frame.top("errors"))) }
+        form.form method="post" action={ (at) "/duplicate" } {
+            div.field {
+                label.label for="code" { "Code" small { "required" } }
+                div { input #code.code name="code" value=(code) required spellcheck="false" autocomplete="off"; }
+            }
+            div.field {
+                label.label for="label" { "Label" }
+                div { input #label name="label" value=(label) spellcheck="false" autocomplete="off"; }
+            }
+            (save_bar("Duplicate", &at))
         }
     }
 }
