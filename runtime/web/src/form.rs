@@ -286,3 +286,6 @@ fn again(name: &str, value: &str, drawing: Option<&'static str>, words: &Markup)
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
