@@ -43,8 +43,8 @@ export async function serve({ basePath = "", policy, args = [] } = {}) {
   mkdirSync(work);
   cpSync(path.join(root, "examples", "csv-notify"), path.join(work, "csv-notify"), { recursive: true });
   const cli = (...words) => execFileSync(stepbox, ["--data-dir", data, ...words], { cwd: work, encoding: "utf8" });
-  cli("policy", "show");
-  if (policy) writeFileSync(path.join(data, "policy.yaml"), policy);
+  mkdirSync(data, { mode: 0o700 });
+  if (policy) writeFileSync(path.join(data, "policy.yaml"), policy, { mode: 0o600 });
   const base = basePath ? ["--base-path", basePath] : [];
   const child = spawn(stepbox, ["--data-dir", data, "serve", "--listen", "127.0.0.1:0", ...base, ...args], { cwd: work });
   let log = "";

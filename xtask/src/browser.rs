@@ -35,11 +35,17 @@ fn missing(place: &Path) -> Option<String> {
         let mut install = Command::new("apt-get");
         works(install.args(["install", "--yes", "--no-install-recommends", "chromium"]));
         if !has_browser() {
-            return Some("no Chromium was found, and Debian's package `chromium` could not be installed".to_owned());
+            return Some(
+                "no Chromium was found, and Debian's package `chromium` could not be installed".to_owned(),
+            );
         }
     }
     if !place.join("node_modules/playwright-core").is_dir()
-        && !works(Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(place))
+        && !works(
+            Command::new("npm")
+                .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                .current_dir(place),
+        )
     {
         return Some("npm could not fetch the packages in tests/ui/package.json".to_owned());
     }

@@ -59,7 +59,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         installation.stepbox(&["instances", "list"])
     })?;
     if arguments.ui {
-        return stages.stage("Run some executions, and start the server", || ui::show(&installation, receiver.url()));
+        return stages
+            .stage("Run some executions, and start the server", || ui::show(&installation, receiver.url()));
     }
     stages.stage("Run it", || installation.stepbox(&["run", INSTANCE, "-v"]))?;
     stages.stage("See what became of it", || show(&installation, &receiver, &catalogue))?;

@@ -16,6 +16,7 @@ use stepbox_batch::instance_form::{Condition, Entry, Field, Group, InstanceForm,
 
 use crate::frame::part;
 use crate::icons::icon;
+use crate::prose::prose;
 use crate::status::status_of_violation;
 
 pub use shown::facts;
@@ -33,6 +34,8 @@ pub struct Filled<'a> {
     pub open: Option<&'a str>,
     /// The names of the secrets that the tenant has, for fields that name one.
     pub secrets: &'a [String],
+    /// The address that takes uploaded files, for fields that read one; `None` if the reader may not upload.
+    pub uploads: Option<&'a str>,
 }
 
 impl Filled<'_> {
@@ -133,7 +136,7 @@ impl Filled<'_> {
                                 p.violation {
                                     (status_of_violation())
                                     @if violation.path != field.pointer { code { (violation.path.strip_prefix(&field.pointer).unwrap_or_default()) } " " }
-                                    bdi { (violation.message) }
+                                    (prose(&violation.message))
                                 }
                             }
                         }
@@ -166,7 +169,7 @@ impl Filled<'_> {
                                     Some(field) => a href={ "#" (part(&focus_of(field))) } { bdi { (name) } },
                                     None => bdi { (name) },
                                 }
-                                ": " bdi { (violation.message) }
+                                ": " (prose(&violation.message))
                             }
                         }
                     }
@@ -190,9 +193,9 @@ fn help(field: &Field, id: &str) -> Markup {
     html! {
         @if field.help.is_some() || field.help_url.is_some() || default.is_some() || !field.is_editable() {
             p.help id={ (id) "-help" } {
-                @if let Some(help) = &field.help { bdi { (help) } " " }
+                @if let Some(help) = &field.help { (prose(help)) " " }
                 @if let Some(default) = default {
-                    "Empty: " code { (text_of(default)) } ". "
+                    "Empty: " (shown::written(field, default)) ". "
                 }
                 @if !field.is_editable() { "It cannot be changed here. " }
                 @if let Some(address) = &field.help_url {

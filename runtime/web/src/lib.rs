@@ -11,6 +11,7 @@ pub mod icons;
 pub mod list;
 pub mod pages;
 pub mod problem;
+mod prose;
 pub mod reader;
 pub mod status;
 

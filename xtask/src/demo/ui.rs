@@ -28,7 +28,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Fills the installation, starts the server, says where it is, and waits for its end.
 pub(super) fn show(installation: &Installation, url: &str) -> anyhow::Result<()> {
     installation.stepbox(&["run", INSTANCE])?;
-    create(installation, "closed_application", "examples/csv-notify/data/catalogue.csv", "http://127.0.0.1:9/")?;
+    create(
+        installation,
+        "closed_application",
+        "examples/csv-notify/data/catalogue.csv",
+        "http://127.0.0.1:9/",
+    )?;
     // Nobody listens there: its second step fails, which is what this profile is for.
     let _ = installation.stepbox(&["run", "closed_application"]);
     long_file(&installation.folder().join(LONG_FILE))?;

@@ -5,9 +5,13 @@ use serde_json::Value;
 use stepbox_batch::instance_form::{Field, ValueKind, Widget, Width};
 
 use super::{Filled, conditions, table, text_of};
+use crate::icons::icon;
 
 /// Above this number of choices a choice is a list, not a row of buttons.
 const RADIOS_MAX: usize = 4;
+
+/// The member of a storage that is the id of an uploaded file.
+const UPLOAD: &str = "id";
 
 /// A field, or a part of one, as it is drawn.
 #[derive(Clone, Copy)]
@@ -237,6 +241,12 @@ impl Drawn<'_> {
                             span id={ (id) "-label" } { bdi { (member.label) } }
                         }
                         (drawn.inputs())
+                        @if let Some(address) = self.filled.uploads.filter(|_| member.name == UPLOAD && !self.is_locked()) {
+                            label.button.small.needs-script {
+                                (icon("i-upload")) span data-progress { "Upload…" }
+                                input.sr type="file" data-upload=(address) data-into=(id);
+                            }
+                        }
                     }
                 }
             }

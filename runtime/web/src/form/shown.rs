@@ -42,7 +42,7 @@ fn value(field: &Field, own: Option<&Value>, effective: Option<&Value>) -> Marku
 }
 
 /// A value as a person reads it.
-fn written(field: &Field, value: &Value) -> Markup {
+pub(super) fn written(field: &Field, value: &Value) -> Markup {
     let chosen = field.options.iter().find(|choice| choice.value == *value);
     match (field.kind, value) {
         (_, Value::Bool(is_on)) => html! { @if *is_on { "yes" } @else { "no" } },
@@ -51,10 +51,9 @@ fn written(field: &Field, value: &Value) -> Markup {
         }
         (ValueKind::Table, Value::Array(rows)) => table(field, rows),
         (ValueKind::Storage, Value::Object(members)) => html! {
-            @for (place, (name, member)) in members.iter().enumerate() {
-                @if place > 0 { ", " }
-                @if name != "type" { (name) " " }
-                code { (on_one_line(&text_of(member))) }
+            @for (place, member) in field.members.iter().filter(|member| members.contains_key(&member.name)).enumerate() {
+                @if place > 0 { ", " bdi { (member.label.to_lowercase()) } " " }
+                code { (on_one_line(&text_of(&members[&member.name]))) }
             }
         },
         (ValueKind::List(_), Value::Array(items)) if !items.is_empty() => html! {

@@ -10,7 +10,7 @@ fn form(schema: &Value, mode: Mode) -> InstanceForm {
 
 fn drawn(schema: &Value, values: &Value, violations: &[Violation]) -> String {
     let form = form(schema, Mode::Edit);
-    let filled = Filled { form: &form, values, violations, open: None, secrets: &[] };
+    let filled = Filled { form: &form, values, violations, open: None, secrets: &[], uploads: None };
     format!("{}{}", filled.summary().into_string(), filled.tabs().into_string())
 }
 
@@ -22,7 +22,9 @@ fn posted(html: &str) -> Vec<(String, String)> {
     };
     let mut pairs = Vec::new();
     let mut rest = html;
-    while let Some(at) = rest.find("<input").into_iter().chain(rest.find("<textarea")).chain(rest.find("<select")).min() {
+    while let Some(at) =
+        rest.find("<input").into_iter().chain(rest.find("<textarea")).chain(rest.find("<select")).min()
+    {
         rest = &rest[at..];
         let end = rest.find('>').unwrap();
         let tag = &rest[..end];
@@ -91,12 +93,16 @@ fn what_a_form_shows_is_what_it_sends() {
 
 #[test]
 fn a_violation_is_at_its_field_and_in_the_summary() {
-    let schema = json!({ "properties": { "url": { "type": "string", "title": "URL <b>" } }, "required": ["url"] });
+    let schema =
+        json!({ "properties": { "url": { "type": "string", "title": "URL <b>" } }, "required": ["url"] });
     let violation = Violation { path: "/url".to_owned(), message: "is not <i>a URL".to_owned() };
     let html = drawn(&schema, &json!({ "url": "htp:" }), &[violation]);
     assert!(html.contains("Not saved: 1 value breaks its constraints"), "{html}");
     assert!(html.contains(r##"<a href="#p-url"><bdi>URL &lt;b&gt;</bdi></a>"##), "{html}");
-    assert!(html.contains(r#"aria-invalid="true""#) && html.contains(r#"aria-describedby="p-url-violation"#), "{html}");
+    assert!(
+        html.contains(r#"aria-invalid="true""#) && html.contains(r#"aria-describedby="p-url-violation"#),
+        "{html}"
+    );
     assert!(html.contains("is not &lt;i&gt;a URL") && html.contains(r#"value="htp:""#), "{html}");
 }
 
@@ -110,7 +116,8 @@ fn texts_of_a_connectors_author_are_texts() {
         "t": { "type": "array", "title": hostile, "items": { "type": "object", "properties": { "c": { "type": "string", "title": hostile } } } },
     } });
     let values = json!({ "a": hostile, "b": hostile, "t": [{ "c": hostile }] });
-    let (edit, show) = (drawn(&schema, &values, &[]), facts(&form(&schema, Mode::Show), &values, None).into_string());
+    let (edit, show) =
+        (drawn(&schema, &values, &[]), facts(&form(&schema, Mode::Show), &values, None).into_string());
     for html in [edit, show] {
         assert!(!html.contains("<script"), "{html}");
     }

@@ -13,7 +13,7 @@ use stepbox_web::frame::{Frame, part};
 use stepbox_web::pages::profiles as page;
 use stepbox_web::{Head, Markup, Place};
 
-use super::lookup::{form_rights, job_of};
+use super::lookup::{Surroundings, form_rights, job_of};
 use super::posted::Sent;
 use crate::access::{Edit, Instances, May, OneInstance, RightOf};
 use crate::conventions::failure::Failure;
@@ -47,6 +47,7 @@ struct Again<'a> {
     problem: Option<&'a Problem>,
     stale: Option<&'a [(String, String)]>,
     sent: &'a Sent,
+    around: &'a Surroundings,
 }
 
 /// The values that a form shows, with what is wrong.
@@ -57,7 +58,8 @@ fn drawn(again: &Again<'_>, shown: impl FnOnce(Filled<'_>) -> Markup) -> Markup 
         values: again.values,
         violations: &violations,
         open: again.sent.tab.as_deref(),
-        secrets: &[],
+        secrets: &again.around.secrets,
+        uploads: again.around.uploads.as_deref(),
     })
 }
 
@@ -103,9 +105,16 @@ async fn begin(
     };
     let job = job_named(&visit, &name).await?;
     let form = job.instance_form().seen_by(Mode::Create, form_rights(&visit));
-    let (values, sent) = (json!({}), Sent::default());
-    let again =
-        Again { form: &form, values: &values, violations: &[], problem: None, stale: None, sent: &sent };
+    let (values, sent, around) = (json!({}), Sent::default(), Surroundings::of(&visit, &frame));
+    let again = Again {
+        form: &form,
+        values: &values,
+        violations: &[],
+        problem: None,
+        stale: None,
+        sent: &sent,
+        around: &around,
+    };
     Ok(Page::ok(new_page(&frame, &job, &again)))
 }
 
@@ -116,10 +125,14 @@ async fn create(
     let frame = visit.frame().await?;
     let job = job_named(&visit, &job.unwrap_or_default()).await?;
     let form = job.instance_form().seen_by(Mode::Create, form_rights(&visit));
-    let sent = Sent::of(pairs)?;
+    let (sent, around) = (Sent::of(pairs)?, Surroundings::of(&visit, &frame));
     let mut posted = form.parameters_of(&sent.inputs, &json!({}));
     let shown = |values: &Value, violations: &[parameters::Violation], problem: Option<&Problem>| {
-        new_page(&frame, &job, &Again { form: &form, values, violations, problem, stale: None, sent: &sent })
+        new_page(
+            &frame,
+            &job,
+            &Again { form: &form, values, violations, problem, stale: None, sent: &sent, around: &around },
+        )
     };
     if let Some(button) = &sent.button {
         button.press(&mut posted.parameters);
@@ -193,10 +206,18 @@ fn edit_page(frame: &Frame, job: &Job, instance: &JobInstance, again: &Again<'_>
 async fn open(visit: Visit<May<Edit, OneInstance>>, (): ()) -> Result<Page, Failure> {
     let (frame, instance, job) = (visit.frame().await?, visit.may.found(), installed(&visit).await?);
     let form = job.instance_form().seen_by(Mode::Edit, form_rights(&visit));
-    let (sent, values) = (Sent::default(), seen(&visit, &job, &instance.raw_parameters));
+    let (sent, around) = (Sent::default(), Surroundings::of(&visit, &frame));
+    let values = seen(&visit, &job, &instance.raw_parameters);
     let found = effective_violations(&job, &values);
-    let again =
-        Again { form: &form, values: &values, violations: &found, problem: None, stale: None, sent: &sent };
+    let again = Again {
+        form: &form,
+        values: &values,
+        violations: &found,
+        problem: None,
+        stale: None,
+        sent: &sent,
+        around: &around,
+    };
     Ok(Page::ok(edit_page(&frame, &job, instance, &again)))
 }
 
@@ -220,7 +241,7 @@ async fn save(
 ) -> Result<Either<Page, Go>, Failure> {
     let (frame, instance, job) = (visit.frame().await?, visit.may.found(), installed(&visit).await?);
     let form = job.instance_form().seen_by(Mode::Edit, form_rights(&visit));
-    let sent = Sent::of(pairs)?;
+    let (sent, around) = (Sent::of(pairs)?, Surroundings::of(&visit, &frame));
     let mut posted = form.parameters_of(&sent.inputs, &instance.raw_parameters);
     let shown = |values: &Value, violations: &[parameters::Violation], problem, stale: Option<&[_]>| {
         let values = seen(&visit, &job, values);
@@ -228,7 +249,7 @@ async fn save(
             &frame,
             &job,
             instance,
-            &Again { form: &form, values: &values, violations, problem, stale, sent: &sent },
+            &Again { form: &form, values: &values, violations, problem, stale, sent: &sent, around: &around },
         )
     };
     if let Some(button) = &sent.button {

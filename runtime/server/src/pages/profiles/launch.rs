@@ -13,7 +13,7 @@ use stepbox_web::pages::profiles as page;
 use stepbox_web::{Head, Markup, Place};
 
 use super::edit::{installed, schema_of};
-use super::lookup::form_rights;
+use super::lookup::{Surroundings, form_rights};
 use super::posted::Sent;
 use crate::access::{Launch, May, OneExecution, OneInstance};
 use crate::conventions::failure::Failure;
@@ -74,6 +74,7 @@ async fn shown(
 ) -> Result<Markup, Failure> {
     let (frame, instance, job) = (visit.frame().await?, visit.may.found(), installed(visit).await?);
     let form = job.instance_form().seen_by(Mode::Launch, form_rights(visit));
+    let around = Surroundings::of(visit, &frame);
     let violations: Vec<_> = violations.iter().map(Violation::of).collect();
     let at = |path: &str| frame.at(&format!("instances/{}{path}", part(instance.code.as_str())));
     let from = from.map(|id| format!("?from={}", part(id))).unwrap_or_default();
@@ -94,7 +95,8 @@ async fn shown(
             values,
             violations: &violations,
             open: sent.tab.as_deref(),
-            secrets: &[],
+            secrets: &around.secrets,
+            uploads: around.uploads.as_deref(),
         },
     };
     let head = Head::new(Place::Profiles, "Run with other values")

@@ -1,11 +1,13 @@
 //! What the pages of job profiles look up beside the profile.
 
 use stepbox::Tenant;
+use stepbox::batch::access::{Right, Thing};
 use stepbox::batch::execution::{ExecutionFilter, ExecutionSummary};
 use stepbox::batch::instance_form::FormRights;
 use stepbox::batch::job::{ElementSource, Job, JobInstance, Step};
 use stepbox_api::execution::Execution;
 use stepbox_web::Reader;
+use stepbox_web::frame::Frame;
 use stepbox_web::pages::profiles::{Asked, Run};
 
 use crate::access::Opened;
@@ -18,6 +20,24 @@ const RUNS: u32 = 20;
 /// The rights that decide on the fields of a form.
 pub(super) fn form_rights<E: Opened>(visit: &Visit<E>) -> FormRights {
     FormRights::Of(visit.may.principal().role())
+}
+
+/// What a form needs beside its values.
+#[derive(Debug, Default)]
+pub(super) struct Surroundings {
+    /// The names of the tenant's secrets.
+    pub(super) secrets: Vec<String>,
+    /// The address that takes uploaded files; `None` if the reader may not upload.
+    pub(super) uploads: Option<String>,
+}
+
+impl Surroundings {
+    pub(super) fn of<E: Opened>(visit: &Visit<E>, frame: &Frame) -> Self {
+        let policy = visit.may.tenant().map(Tenant::policy);
+        let secrets = policy.iter().flat_map(|policy| policy.secrets.names().map(str::to_owned)).collect();
+        let may_upload = visit.may(Right::Launch, Thing::FileChanges);
+        Self { secrets, uploads: may_upload.then(|| frame.api("files")) }
+    }
 }
 
 /// The job of a profile; `None` if it is not installed any more.
