@@ -12,6 +12,7 @@ mod error;
 mod executions;
 mod exit_code;
 mod follow;
+mod form;
 mod grants;
 mod installation;
 mod instances;
