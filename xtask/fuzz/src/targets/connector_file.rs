@@ -1,6 +1,6 @@
 //! Connector files: every mistake has a code and a place, and a file without mistakes becomes jobs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 use stepbox::batch::clock::Timestamp;

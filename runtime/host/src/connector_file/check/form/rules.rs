@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use stepbox_batch::instance_form::{
     Condition, EntryLayout, Field, FieldChange, FieldLayout, FormChanges, FormLayout, InstanceForm, Mode,
-    Place, ReadOnly, TabChange, TabLayout, Test, ValueKind, Widget,
+    Place, ReadOnly, TABS_MAX, TabChange, TabLayout, Test, ValueKind, Widget,
 };
 use stepbox_batch::nearest::nearest;
 use stepbox_batch::parameters::ParameterSchema;
