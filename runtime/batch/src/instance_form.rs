@@ -46,7 +46,7 @@ use serde_json::{Number, Value};
 
 pub use condition::{Clause, Condition, Test};
 pub use extend::{EntryChange, FieldChange, FormChanges, GroupChange, Place, TabChange};
-pub use guard::Guard;
+pub use guard::{Guard, Veiled};
 pub use layout::{Describer, EntryLayout, FieldLayout, FieldOptions, FormLayout, GroupLayout, TabLayout};
 pub use posted::Posted;
 pub use rights::{FormRights, NeededRight, ReadOnly, TabRight};
@@ -274,7 +274,7 @@ impl Tab {
     pub fn fields(&self) -> impl Iterator<Item = &Field> {
         self.entries.iter().flat_map(|entry| match entry {
             Entry::Field(field) => std::slice::from_ref(&**field),
-            Entry::Group(group) => &group.fields,
+            Entry::Group(group) => &group.fields[..],
         })
     }
 }

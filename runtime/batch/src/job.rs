@@ -5,11 +5,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::actor::Actor;
 use crate::clock::Timestamp;
-use crate::instance_form::{FormLayout, FormRights, Guard, InstanceForm};
+use crate::instance_form::{FormLayout, FormRights, Guard, InstanceForm, Veiled};
 pub use crate::limits::LimitOverrides;
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobName, StepName, TenantId};
 use crate::pattern::Pattern;
@@ -76,6 +76,19 @@ impl Job {
     /// Which values of its parameters somebody with these rights may not see or change.
     pub fn guard(&self, rights: FormRights) -> Guard {
         Guard::new(&self.parameters, self.form.as_ref(), rights)
+    }
+
+    /// The default values of its parameters.
+    pub fn defaults(&self) -> Map<String, Value> {
+        let properties = self.parameters.get("properties").and_then(Value::as_object);
+        let default =
+            |(name, property): (&String, &Value)| Some((name.clone(), property.get("default")?.clone()));
+        properties.into_iter().flatten().filter_map(default).collect()
+    }
+
+    /// Its parameters that not everybody sees.
+    pub fn veiled(&self) -> Vec<Veiled> {
+        Veiled::of(&self.parameters, self.form.as_ref())
     }
 }
 

@@ -64,6 +64,14 @@ pub enum Error {
         /// All violations, by path.
         violations: Vec<Violation>,
     },
+    /// Values of parameters that the viewer may not change.
+    #[error("{count} of the parameters of {subject} may not be changed", count = violations.len())]
+    GuardedParameters {
+        /// The instance or job.
+        subject: String,
+        /// What is refused, by path.
+        violations: Vec<Violation>,
+    },
     /// A new version of a connector with which existing instances could not run.
     #[error(
         "{count} of the instances of `{connector}` would not run any more",
@@ -268,6 +276,7 @@ impl Error {
             Self::UploadClosed => "component-upload-closed",
             Self::ComponentGone(_) => "component-gone",
             Self::Violations { .. } => "parameters-invalid",
+            Self::GuardedParameters { .. } => "parameters-guarded",
             Self::BreaksInstances { .. } => "instances-would-break",
             Self::NotFound { .. } => "not-found",
             Self::Mismatch { .. } => "job-mismatch",
@@ -319,7 +328,7 @@ impl Error {
             | Self::BadFileName
             | Self::UploadBroken(_) => ErrorKind::BadRequest,
             Self::Component(_) | Self::Signature(_) => ErrorKind::ComponentRefused,
-            Self::UploadClosed => ErrorKind::Forbidden,
+            Self::UploadClosed | Self::GuardedParameters { .. } => ErrorKind::Forbidden,
             Self::TooManyRunning { .. } => ErrorKind::TooMany,
             Self::Output(source) if source.is_not_found() => ErrorKind::NotFound,
             Self::Output(_) => ErrorKind::WrongState,
@@ -370,6 +379,9 @@ impl Error {
             }
             Self::TenantSuspended(_) => "ask the operator, who suspended it and can end that",
             Self::UploadClosed => "have the operator upload it",
+            Self::GuardedParameters { .. } => {
+                "leave these out: they stay as they are; or ask an administrator for the role"
+            }
             Self::BadLabel => "write a text for people, or leave it out",
             Self::DataFolder { .. } => "check that the data folder can be written and has room",
             Self::WritableByOthers { .. } => {

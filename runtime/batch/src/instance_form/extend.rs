@@ -105,7 +105,7 @@ impl TabChange {
     pub fn fields(&self) -> impl Iterator<Item = &FieldChange> {
         self.entries.iter().flat_map(|entry| match entry {
             EntryChange::Field(field) => std::slice::from_ref(field),
-            EntryChange::Group(group) => &group.fields,
+            EntryChange::Group(group) => &group.fields[..],
         })
     }
 }
@@ -220,9 +220,14 @@ impl FormLayout {
         }
         .unwrap_or_else(|| FieldLayout::plain(&change.name));
         field.options = field.options.overlaid(change.options.clone());
-        match group.and_then(|group| self.tabs[tab].entries.get_mut(group)) {
-            Some(EntryLayout::Group(group)) => group.fields.push(field),
-            _ => self.tabs[tab].entries.push(EntryLayout::Field(field)),
+        let entries = &mut self.tabs[tab].entries;
+        match group {
+            Some(at) => {
+                if let EntryLayout::Group(group) = &mut entries[at] {
+                    group.fields.push(field);
+                }
+            }
+            None => entries.push(EntryLayout::Field(field)),
         }
     }
 

@@ -9,6 +9,7 @@ use super::layout::{FormLayout, names};
 use super::rights::{FormRights, NeededRight, ReadOnly};
 use super::schema::resolved;
 use super::{Mode, first_name, pointer_of};
+use crate::access::Role;
 use crate::parameters::Violation;
 
 /// Which parameters somebody may not see, and which not change.
@@ -19,6 +20,29 @@ pub struct Guard {
     hidden: BTreeSet<String>,
     /// Why each of these may not be changed.
     locked: BTreeMap<String, Lock>,
+}
+
+/// A parameter that not everybody sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Veiled {
+    /// Its name.
+    pub parameter: String,
+    /// The weakest role that sees its values; `None` if nobody does.
+    pub from: Option<Role>,
+}
+
+impl Veiled {
+    /// The parameters of a job that not everybody sees.
+    pub fn of(schema: &Value, layout: Option<&FormLayout>) -> Vec<Self> {
+        let veiled = names(schema).filter_map(|name| {
+            let property = resolved(schema, &schema["properties"][name]);
+            let is_private = property.get("writeOnly") == Some(&Value::Bool(true));
+            let needed = layout.and_then(|layout| layout.tab_of(name)?.right.see.as_ref());
+            let from = needed.map(|needed| needed.from).filter(|_| !is_private);
+            (is_private || needed.is_some()).then(|| Self { parameter: name.to_owned(), from })
+        });
+        veiled.collect()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +82,16 @@ impl Guard {
             }
         }
         guard
+    }
+
+    /// What the list of veiled parameters leaves to somebody with these rights. It says nothing about changes.
+    pub fn veiling(veiled: &[Veiled], rights: FormRights) -> Self {
+        let is_hidden = |veiled: &&Veiled| match rights {
+            FormRights::Every => false,
+            FormRights::Of(role) => veiled.from.is_none_or(|from| role.is_none_or(|role| role < from)),
+        };
+        let hidden = veiled.iter().filter(is_hidden).map(|veiled| veiled.parameter.clone()).collect();
+        Self { hidden, ..Self::default() }
     }
 
     fn judge(&mut self, name: &str, layout: &FormLayout, rights: FormRights) {

@@ -182,14 +182,14 @@ impl TabLayout {
     pub fn fields(&self) -> impl Iterator<Item = &FieldLayout> {
         self.entries.iter().flat_map(|entry| match entry {
             EntryLayout::Field(field) => std::slice::from_ref(field),
-            EntryLayout::Group(group) => &group.fields,
+            EntryLayout::Group(group) => &group.fields[..],
         })
     }
 
     fn fields_mut(&mut self) -> impl Iterator<Item = &mut FieldLayout> {
         self.entries.iter_mut().flat_map(|entry| match entry {
             EntryLayout::Field(field) => std::slice::from_mut(field),
-            EntryLayout::Group(group) => &mut group.fields,
+            EntryLayout::Group(group) => &mut group.fields[..],
         })
     }
 }

@@ -133,14 +133,14 @@ impl<'a> Texts<'a> {
         let mut texts: BTreeMap<&str, FieldTexts<'_>> = BTreeMap::new();
         for (name, text) in posted {
             if let Some(whole) = names.get(name.as_str()) {
-                texts.entry(whole).or_default().whole.push(text);
+                texts.entry(*whole).or_default().whole.push(text);
                 continue;
             }
             // A name may hold dots itself: the longest one that is a field is meant.
-            let ends = name.rmatch_indices('.').map(|(end, _)| end);
-            let found = ends.filter_map(|end| Some((*names.get(&name[..end])?, &name[end + 1..]))).next();
+            let mut ends = name.rmatch_indices('.').map(|(end, _)| end);
+            let found = ends.find_map(|end| Some((*names.get(&name[..end])?, &name[end + 1..])));
             if let Some((field, part)) = found {
-                texts.entry(field).or_default().parts.push((part, text));
+                texts.entry(field).or_default().parts.push((part, text.as_str()));
             }
         }
         Self(texts)
@@ -241,7 +241,7 @@ impl Reading<'_> {
                 order.push(index);
                 Vec::new()
             });
-            rows.entry(index).or_default().push((column, text));
+            rows.entry(index).or_default().push((column, *text));
         }
         if self.is_too_long(path, order.len()) {
             order.truncate(ROWS_MAX);

@@ -42,26 +42,20 @@ pub(super) fn resolved(root: &Value, schema: &Value) -> Map<String, Value> {
 
 /// What the values of a resolved schema are.
 pub(super) fn kind_of(root: &Value, schema: &Map<String, Value>) -> ValueKind {
-    if BEYOND.iter().any(|keyword| schema.contains_key(*keyword)) {
-        return ValueKind::Json;
-    }
     if is_storage(root, schema) {
         return ValueKind::Storage;
     }
-    if schema.contains_key("if") {
-        return ValueKind::Json;
+    match kind_of_scalar(schema) {
+        Some(kind) => kind,
+        None if is_beyond(schema) => ValueKind::Json,
+        None if type_of(schema) == Some("array") => kind_of_list(root, schema),
+        None => ValueKind::Json,
     }
-    if ["enum", "const", "oneOf"].iter().any(|keyword| schema.contains_key(*keyword)) {
-        return if choices(schema).is_empty() { ValueKind::Json } else { ValueKind::Choice };
-    }
-    match type_of(schema) {
-        Some("string") => ValueKind::Text,
-        Some("integer") => ValueKind::Integer,
-        Some("number") => ValueKind::Number,
-        Some("boolean") => ValueKind::Boolean,
-        Some("array") => kind_of_list(root, schema),
-        _ => ValueKind::Json,
-    }
+}
+
+/// Whether the schema has a keyword that no field can express.
+fn is_beyond(schema: &Map<String, Value>) -> bool {
+    BEYOND.iter().chain(&["if"]).any(|keyword| schema.contains_key(*keyword))
 }
 
 fn type_of(schema: &Map<String, Value>) -> Option<&str> {
@@ -71,7 +65,7 @@ fn type_of(schema: &Map<String, Value>) -> Option<&str> {
 fn kind_of_list(root: &Value, schema: &Map<String, Value>) -> ValueKind {
     let Some(items) = schema.get("items") else { return ValueKind::Json };
     let items = resolved(root, items);
-    match kind_of_scalar(root, &items) {
+    match kind_of_scalar(&items) {
         Some(ValueKind::Text) => ValueKind::List(ItemKind::Text),
         Some(ValueKind::Integer) => ValueKind::List(ItemKind::Integer),
         Some(ValueKind::Number) => ValueKind::List(ItemKind::Number),
@@ -82,21 +76,32 @@ fn kind_of_list(root: &Value, schema: &Map<String, Value>) -> ValueKind {
     }
 }
 
-/// The kind of a value without parts; `None` if it has parts.
-fn kind_of_scalar(root: &Value, schema: &Map<String, Value>) -> Option<ValueKind> {
-    let is_plain = matches!(type_of(schema), None | Some("string" | "integer" | "number" | "boolean"));
-    let kind = is_plain.then(|| kind_of(root, schema))?;
-    (kind != ValueKind::Json).then_some(kind)
+/// The kind of a value without parts; `None` if it has parts. It looks at no other schema: references may form a
+/// circle.
+fn kind_of_scalar(schema: &Map<String, Value>) -> Option<ValueKind> {
+    if is_beyond(schema) {
+        return None;
+    }
+    if ["enum", "const", "oneOf"].iter().any(|keyword| schema.contains_key(*keyword)) {
+        return (!choices(schema).is_empty()).then_some(ValueKind::Choice);
+    }
+    match type_of(schema)? {
+        "string" => Some(ValueKind::Text),
+        "integer" => Some(ValueKind::Integer),
+        "number" => Some(ValueKind::Number),
+        "boolean" => Some(ValueKind::Boolean),
+        _ => None,
+    }
 }
 
 /// Whether it is an object whose members have no parts.
 fn is_flat(root: &Value, schema: &Map<String, Value>) -> bool {
-    let is_beyond = BEYOND.iter().chain(&["if", "oneOf"]).any(|keyword| schema.contains_key(*keyword));
     let mut members = properties(schema).peekable();
     type_of(schema) == Some("object")
-        && !is_beyond
+        && !is_beyond(schema)
+        && !schema.contains_key("oneOf")
         && members.peek().is_some()
-        && members.all(|(_, member)| kind_of_scalar(root, &resolved(root, member)).is_some())
+        && members.all(|(_, member)| kind_of_scalar(&resolved(root, member)).is_some())
 }
 
 /// The properties of an object's schema.
@@ -114,10 +119,7 @@ fn is_storage(root: &Value, schema: &Map<String, Value>) -> bool {
         return false;
     }
     let has_texts = |members: &Map<String, Value>| {
-        properties(members).all(|(_, member)| {
-            let kind = kind_of_scalar(root, &resolved(root, member));
-            matches!(kind, Some(kind) if kind != ValueKind::Storage)
-        })
+        properties(members).all(|(_, member)| kind_of_scalar(&resolved(root, member)).is_some())
     };
     let discriminates = |members: &Map<String, Value>| {
         let of_type = members.get("properties").and_then(|members| members.get(DISCRIMINATOR));
@@ -126,16 +128,18 @@ fn is_storage(root: &Value, schema: &Map<String, Value>) -> bool {
     match schema.get("oneOf").and_then(Value::as_array) {
         Some(variants) => {
             let variants: Vec<_> = variants.iter().map(|variant| resolved(root, variant)).collect();
-            has_texts(schema)
-                && !variants.is_empty()
-                && variants.iter().all(|variant| {
-                    let is_beyond =
-                        BEYOND.iter().chain(&["if", "oneOf"]).any(|word| variant.contains_key(*word));
-                    !is_beyond && discriminates(variant) && has_texts(variant)
-                })
+            let is_variant = |variant: &Map<String, Value>| {
+                !is_beyond(variant)
+                    && !variant.contains_key("oneOf")
+                    && discriminates(variant)
+                    && has_texts(variant)
+            };
+            !is_beyond(schema) && has_texts(schema) && !variants.is_empty() && variants.iter().all(is_variant)
         }
         None => {
-            discriminates(schema)
+            let is_beyond = BEYOND.iter().any(|keyword| schema.contains_key(*keyword));
+            !is_beyond
+                && discriminates(schema)
                 && has_texts(schema)
                 && properties(schema).any(|(name, _)| name == "file_path")
         }

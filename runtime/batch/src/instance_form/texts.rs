@@ -58,8 +58,7 @@ pub(super) fn is_blank(table: &Field, row: &Value) -> bool {
     let says_nothing = |(name, value): (&String, &Value)| {
         let column = table.columns.iter().find(|column| column.name == *name);
         let default = column.and_then(|column| column.default.as_ref());
-        let is_plain_box = *value == Value::Bool(false) && default.is_none_or(|default| !default.is_string());
-        Some(value) == default || is_plain_box
+        Some(value) == default || *value == Value::Bool(false)
     };
     row.as_object().is_none_or(|row| row.iter().all(says_nothing))
 }
@@ -159,9 +158,12 @@ fn chosen(options: &[Choice], text: &str) -> Value {
 }
 
 fn integer_of(text: &str) -> Result<Value, Unfit> {
-    let number = number_of(text).map_err(|_| Unfit(format!("`{}` is not a whole number", text.trim())))?;
-    let integer = number.as_number().and_then(as_integer);
-    integer.map(Value::Number).ok_or_else(|| Unfit(format!("`{}` is not a whole number", text.trim())))
+    let unfit = || Unfit(format!("`{}` is not a whole number", text.trim()));
+    if !keeps_digits(text.trim()) {
+        return number_of(text);
+    }
+    let number = number_of(text).map_err(|_| unfit())?;
+    number.as_number().and_then(as_integer).map(Value::Number).ok_or_else(unfit)
 }
 
 fn number_of(text: &str) -> Result<Value, Unfit> {

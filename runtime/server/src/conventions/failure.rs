@@ -201,7 +201,9 @@ impl Failure {
         }
         let problem = Problem::of(error);
         let failure = Self::of(match error {
-            Error::Violations { violations, .. } => problem.with_violations(place, violations),
+            Error::Violations { violations, .. } | Error::GuardedParameters { violations, .. } => {
+                problem.with_violations(place, violations)
+            }
             _ => problem,
         });
         match kind {
