@@ -105,3 +105,33 @@ fn a_batch_that_nothing_changes_goes_out_as_it_came() {
 fn says_that_it_is_stateless() {
     assert!(Normalise::describe(Description::default()).stateless);
 }
+
+#[test]
+fn columns_get_other_names() {
+    let check = |mapping: Value, expected: Result<(&[&str], &str), &str>| {
+        let done = process::<Normalise>(
+            json!({ "mapping": mapping, "decimalSeparator": "," }),
+            &["sku", "price"],
+            &[&["a", "1.5"]],
+        );
+        match (done, expected) {
+            (Ok(done), Ok((header, line))) => assert_eq!(
+                (done.header, done.lines()),
+                (header.iter().map(|&name| name.to_owned()).collect(), vec![line.to_owned()])
+            ),
+            (Err(error), Err(code)) => assert_eq!(error.code, code, "{error}"),
+            (done, expected) => panic!("{done:?} instead of {expected:?}"),
+        }
+    };
+    check(json!([]), Ok((&["sku", "price"], "a|1,5")));
+    check(json!([{ "from": "sku", "to": "identifier" }]), Ok((&["identifier", "price"], "a|1,5")));
+    check(
+        json!([{ "from": "sku", "to": "price" }, { "from": "price", "to": "sku", "keep": true }]),
+        Ok((&["price", "sku"], "a|1,5")),
+    );
+    check(json!([{ "from": "sku", "to": "x", "keep": false }]), Ok((&["price"], "1,5")));
+    check(json!([{ "from": "gone", "to": "x" }]), Err("missing-column"));
+    check(json!([{ "from": "sku", "to": "price" }]), Err("duplicate-column"));
+    check(json!([{ "from": "sku", "to": "x" }, { "from": "sku", "to": "y" }]), Err("bad-parameter"));
+    check(json!([{ "from": "sku" }]), Err("bad-parameter"));
+}
