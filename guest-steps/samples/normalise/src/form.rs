@@ -90,12 +90,12 @@ fn choices(header: &[&str]) -> Vec<Choice> {
 /// A name for each column: the field that it looks like, unless an earlier column has taken that one.
 fn suggestions<'a>(header: &[&'a str]) -> Vec<(&'a str, &'a str)> {
     let mut taken: Vec<&str> = Vec::new();
-    let mut name_of = |column: &'a str| {
+    let name_of = |column: &'a str| {
         let field = field_of(column).filter(|field| !taken.contains(field) && !header.contains(field));
         taken.extend(field);
         (column, field.unwrap_or(column))
     };
-    header.iter().map(|column| name_of(column)).collect()
+    header.iter().copied().map(name_of).collect()
 }
 
 /// `Name-en_US`, `NAME` and `title` look like `name`.
