@@ -37,6 +37,7 @@ pub mod execution;
 pub mod exit_code;
 pub mod file;
 pub mod form;
+pub mod form_answer;
 pub mod instance;
 pub mod job;
 pub mod list;

@@ -8,6 +8,7 @@
 //!   is stored: [`ports`], [`recorder`]; what is installed: [`inventory`]; the processes that run executions:
 //!   [`worker`]; the audit trail: [`audit`];
 //! - who may do what: [`access`];
+//! - what a component says about a form: [`form_answer`];
 //! - texts that are safe to show: [`visible`];
 //! - what elements use: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`] and
 //!   [`run_context`] (parameters, progress, [`findings`], stop requests), [`log`]; and the [`gate`] between
@@ -56,6 +57,7 @@ pub mod error_kind;
 pub mod execution;
 pub mod findings;
 pub mod flow;
+pub mod form_answer;
 pub mod gate;
 pub mod instance_form;
 pub mod inventory;

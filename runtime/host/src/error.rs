@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use stepbox_batch::component_quota::ComponentQuotaError;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::error_kind::ErrorKind;
+use stepbox_batch::form_answer::BadFormQuestion;
 use stepbox_batch::name::{
     ConnectorCode, Digest, InstanceCode, JobExecutionId, NameError, StepName, TenantId,
 };
@@ -187,6 +188,9 @@ pub enum Error {
         /// Milliseconds since 1970-01-01T00:00:00Z.
         ms: i64,
     },
+    /// A form asks something that cannot be asked.
+    #[error("the form cannot ask that: {0}")]
+    FormQuestion(#[source] BadFormQuestion),
     /// A label is empty or too long.
     #[error("a label has 1 to 255 characters")]
     BadLabel,
@@ -291,6 +295,7 @@ impl Error {
             Self::OutputsClash { .. } => "outputs-clash",
             Self::OwnFolder { .. } => "path-in-data-folder",
             Self::BadMoment { .. } => "bad-moment",
+            Self::FormQuestion(_) => "form-question-invalid",
             Self::BadLabel | Self::BadFileName => "bad-name",
             Self::UploadBroken(_) => "upload-broken",
             Self::DataFolder { .. } => "data-folder",
@@ -324,6 +329,7 @@ impl Error {
             | Self::StepsChanged(_)
             | Self::CannotReimport { .. }
             | Self::BadMoment { .. }
+            | Self::FormQuestion(_)
             | Self::BadLabel
             | Self::BadFileName
             | Self::UploadBroken(_) => ErrorKind::BadRequest,

@@ -291,6 +291,19 @@ fn named(file: &ConnectorFile, name: &str, folder: &ConnectorFolder, within: &Pa
     }
 }
 
+/// A job of a connector, by its name.
+pub(super) fn job_of<'a>(connector: &'a Connector, name: &str) -> Result<&'a Job, Error> {
+    connector.jobs.iter().find(|job| job.name.as_str() == name).ok_or_else(|| {
+        let nearest = nearest(name, connector.jobs.iter().map(|job| job.name.as_str()));
+        Error::not_found(
+            "job",
+            name,
+            nearest,
+            Remedy::ShowConnector { connector: connector.code.to_string() },
+        )
+    })
+}
+
 /// Why an instance cannot run with a connector; `None` if it can.
 fn cannot_run(connector: &Connector, instance: &JobInstance, rights: FormRights) -> Option<String> {
     let Some(job) = connector.jobs.iter().find(|job| job.name == instance.job) else {

@@ -10,6 +10,7 @@ use stepbox_batch::ports::{Listing, RepositoryError};
 use stepbox_batch::remedy::{Listed, Remedy};
 
 use super::Tenant;
+use super::connectors::job_of;
 use crate::error::Error;
 use crate::job_lifecycle::effective;
 
@@ -55,11 +56,7 @@ impl Tenant {
     /// Creates an instance if its effective parameters are valid.
     pub async fn create_instance(&self, new: NewInstance) -> Result<JobInstance, Error> {
         let connector = self.connector(&new.connector).await?;
-        let Some(job) = connector.jobs.iter().find(|job| job.name.as_str() == new.job) else {
-            let nearest = nearest(&new.job, connector.jobs.iter().map(|job| job.name.as_str()));
-            let remedy = Remedy::ShowConnector { connector: connector.code.to_string() };
-            return Err(Error::not_found("job", &new.job, nearest, remedy));
-        };
+        let job = job_of(&connector, &new.job)?;
         if job.job_type != new.job_type {
             return Err(Error::Mismatch {
                 message: format!(

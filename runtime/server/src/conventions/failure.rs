@@ -35,6 +35,7 @@ const CODES: &[&str] = &[
     "query-invalid",
     "store-unavailable",
     "token-in-url",
+    "too-many-form-questions",
     "too-many-launches",
     "too-many-streams",
     "too-many-uploads",

@@ -76,6 +76,10 @@ const ROWS: &[(&str, For)] = &[
     ("POST /tenants/{tenant}/connector-preview", For::Role(AUTHOR, Scope::WriteConnectors)),
     ("GET /tenants/{tenant}/connectors/{code}", For::Role(VIEWER, Scope::ReadConnectors)),
     ("DELETE /tenants/{tenant}/connectors/{code}", For::Role(AUTHOR, Scope::WriteConnectors)),
+    (
+        "POST /tenants/{tenant}/connectors/{code}/jobs/{name}/form/describe",
+        For::Role(AUTHOR, Scope::WriteInstances),
+    ),
     ("GET /tenants/{tenant}/jobs", For::Role(VIEWER, Scope::ReadConnectors)),
     ("GET /tenants/{tenant}/jobs/{name}", For::Role(VIEWER, Scope::ReadConnectors)),
     ("GET /tenants/{tenant}/jobs/{name}/schema", For::Role(VIEWER, Scope::ReadConnectors)),
