@@ -6,7 +6,7 @@ mod bulk;
 mod connectors;
 mod executions;
 mod files;
-mod forms;
+pub(crate) mod forms;
 mod instances;
 mod interface;
 mod jobs;
