@@ -120,7 +120,7 @@ impl Tenant {
         Ok(instance)
     }
 
-    /// Copies an instance under another code.
+    /// Copies an instance under another code, with the lists of who may do what with it.
     pub async fn duplicate_instance(
         &self,
         code: &str,
@@ -128,12 +128,12 @@ impl Tenant {
         label: Option<String>,
     ) -> Result<JobInstance, Error> {
         let mut instance = self.instance(code).await?;
-        instance.code = InstanceCode::new(new_code)?;
+        let original = std::mem::replace(&mut instance.code, InstanceCode::new(new_code)?);
         instance.label = checked_label(label.unwrap_or_else(|| new_code.to_owned()))?;
         let job = self.job(instance.job.as_str()).await?;
         effective(&job, &instance, &json!({}))?;
         self.check_files(&instance.raw_parameters).await?;
-        Ok(self.installation.repository.create_instance(&instance, &self.by()?).await?)
+        Ok(self.installation.repository.copy_instance(&instance, &original, &self.by()?).await?)
     }
 
     /// Deletes an instance.
