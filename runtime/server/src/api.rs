@@ -20,6 +20,7 @@ use crate::conventions::limits::{ApiLimits, Limiters};
 use crate::conventions::metrics::HttpMeters;
 use crate::conventions::request_log::RequestListener;
 use crate::conventions::wrapping::{Around, around};
+use crate::identity_provider::IdentityProvider;
 use crate::listening::Origins;
 use crate::openapi;
 use crate::reference;
@@ -57,6 +58,10 @@ pub struct ApiOptions {
     pub origins: Origins,
     /// How much one client or principal may ask for.
     pub limits: ApiLimits,
+    /// Where users sign in beside passwords; `None` is nowhere. It needs accounts of our own: see [`OwnUsers`].
+    ///
+    /// [`OwnUsers`]: crate::OwnUsers
+    pub identity_provider: Option<Arc<IdentityProvider>>,
     /// Receives each request after its answer has begun.
     pub listener: Option<RequestListener>,
 }
@@ -70,6 +75,7 @@ impl ApiOptions {
             spool: spool.into(),
             origins: Origins { any_name: true, ..Origins::default() },
             limits: ApiLimits::default(),
+            identity_provider: None,
             listener: None,
         }
     }
@@ -77,7 +83,7 @@ impl ApiOptions {
 
 /// The interface of an installation. Without credentials that `authenticate` accepts, nothing of it can be reached.
 pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOptions) -> Router {
-    let ApiOptions { tenants, base_path, spool, origins, limits, listener } = options;
+    let ApiOptions { tenants, base_path, spool, origins, limits, identity_provider, listener } = options;
     let whose = match tenants {
         Tenants::All => Whose::All,
         Tenants::Only(tenants) => Whose::Only(tenants),
@@ -89,6 +95,7 @@ pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOp
         limits: Limiters::new(&limits),
         meters: HttpMeters::new(),
         streams: Broadcaster::new(stepbox.clone()),
+        provider: identity_provider,
         base: base.clone(),
         document: document.to_string(),
         reference: reference::page(&document),

@@ -3,4 +3,6 @@
 mod attacks;
 mod lists;
 mod matrix;
+mod provider;
+mod pull;
 mod streams;

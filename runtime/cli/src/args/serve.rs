@@ -43,6 +43,9 @@ pub(crate) struct ServeArgs {
     /// repeated
     #[arg(long = "public-name", value_name = "HOST")]
     pub(crate) names: Vec<String>,
+    /// A file with the settings of an identity provider (OpenID Connect), at which users sign in beside passwords
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity_provider: Option<PathBuf>,
     /// The format of the log on standard error: text for people, or a JSON object in each line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,

@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use stepbox::batch::access::{Principal, Role};
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::{TenantId, UserName};
-use stepbox::{SignIn, SignedIn};
+use stepbox::{ProvidedUser, SignIn, SignedIn};
 
 use super::doors::Doors;
 use super::may::{Entry, named};
@@ -40,6 +40,26 @@ impl Anybody {
     pub(crate) async fn sign_in(&self, user: &str, password: &str) -> Result<SignedIn, Failure> {
         let sign_in = SignIn { user, password, client: self.client.address };
         Ok(self.doors.accounts(None)?.sign_in(sign_in).await?)
+    }
+
+    /// Counts an attempt to sign in at an identity provider.
+    pub(crate) fn count_sign_in(&self) -> Result<(), Failure> {
+        Ok(self.doors.accounts(None)?.count_sign_in(self.client.address)?)
+    }
+
+    /// Begins a session for a user whom an identity provider has named.
+    pub(crate) async fn sign_in_as(&self, provided: ProvidedUser) -> Result<SignedIn, Failure> {
+        Ok(self.doors.accounts(None)?.sign_in_as(provided, self.client.address).await?)
+    }
+
+    /// Records that somebody came back from an identity provider and was refused.
+    pub(crate) async fn refuse_identity(&self, reason: &str) -> Result<(), Failure> {
+        Ok(self.doors.accounts(None)?.refuse_identity(reason, self.client.address).await?)
+    }
+
+    /// The store's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.doors.stepbox().now()
     }
 
     /// Uses a one-time link.
