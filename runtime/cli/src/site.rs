@@ -7,6 +7,7 @@ mod access;
 mod audit;
 mod connectors;
 mod executions;
+mod files;
 mod followed;
 mod instances;
 mod jobs;

@@ -76,13 +76,15 @@ pub enum Error {
     /// A new version of a connector with which existing instances could not run.
     #[error(
         "{count} of the instances of `{connector}` would not run any more",
-        count = instances.len()
+        count = instances.len() + hidden
     )]
     BreaksInstances {
         /// The connector.
         connector: ConnectorCode,
-        /// All such instances, by code.
+        /// Such instances, by code.
         instances: Vec<BrokenInstance>,
+        /// How many further ones there are, which the caller may not see.
+        hidden: usize,
     },
     /// The named object does not exist.
     #[error("there is no {kind} `{name}`")]

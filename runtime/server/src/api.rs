@@ -20,6 +20,7 @@ use crate::conventions::limits::{ApiLimits, Limiters};
 use crate::conventions::metrics::HttpMeters;
 use crate::conventions::request_log::RequestListener;
 use crate::conventions::wrapping::{Around, around};
+use crate::identity_provider::IdentityProvider;
 use crate::listening::Origins;
 use crate::openapi;
 use crate::pages;
@@ -60,6 +61,10 @@ pub struct ApiOptions {
     pub origins: Origins,
     /// How much one client or principal may ask for.
     pub limits: ApiLimits,
+    /// Where users sign in beside passwords; `None` is nowhere. It needs accounts of our own: see [`OwnUsers`].
+    ///
+    /// [`OwnUsers`]: crate::OwnUsers
+    pub identity_provider: Option<Arc<IdentityProvider>>,
     /// Receives each request after its answer has begun.
     pub listener: Option<RequestListener>,
 }
@@ -74,6 +79,7 @@ impl ApiOptions {
             spool: spool.into(),
             origins: Origins { any_name: true, ..Origins::default() },
             limits: ApiLimits::default(),
+            identity_provider: None,
             listener: None,
         }
     }
@@ -81,7 +87,7 @@ impl ApiOptions {
 
 /// The interface of an installation. Without credentials that `authenticate` accepts, nothing of it can be reached.
 pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOptions) -> Router {
-    let ApiOptions { tenants, base_path, with_pages, spool, origins, limits, listener } = options;
+    let ApiOptions { tenants, base_path, with_pages, spool, origins, limits, identity_provider, listener } = options;
     let whose = match tenants {
         Tenants::All => Whose::All,
         Tenants::Only(tenants) => Whose::Only(tenants),
@@ -93,6 +99,7 @@ pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOp
         limits: Limiters::new(&limits),
         meters: HttpMeters::new(),
         streams: Broadcaster::new(stepbox.clone()),
+        provider: identity_provider,
         base: base.clone(),
         document: document.to_string(),
         reference: reference::page(&document),

@@ -14,6 +14,7 @@ mod launches;
 mod members;
 mod outputs;
 mod packages;
+mod provider;
 mod queue;
 mod session;
 mod steps;
@@ -31,6 +32,7 @@ pub(crate) fn table() -> Table {
     let nouns = [
         interface::routes,
         session::routes,
+        provider::routes,
         users::routes,
         tokens::routes,
         trail::routes,

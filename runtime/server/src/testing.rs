@@ -197,6 +197,7 @@ pub(crate) async fn tools() -> Arc<Tools> {
         limits: Limiters::new(&ApiLimits::default()),
         meters: HttpMeters::new(),
         streams: Broadcaster::new(stepbox),
+        provider: None,
         base: String::new(),
         document: String::new(),
         reference: String::new(),

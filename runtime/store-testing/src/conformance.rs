@@ -123,6 +123,7 @@ macro_rules! conformance {
                 keep_their_versions
                 keep_a_hundred_versions
                 come_by_type_then_code
+                are_copied_with_their_lists
                 are_kept_while_an_execution_has_not_ended
             }
             leases {

@@ -129,6 +129,15 @@ impl<S: JobRepository, I: Interposer> Instances for Interposed<S, I> {
         self.around(Call::Write("create_instance"), self.store.create_instance(instance, by)).await
     }
 
+    async fn copy_instance(
+        &self,
+        copy: &JobInstance,
+        original: &InstanceCode,
+        by: &Actor,
+    ) -> Result<JobInstance> {
+        self.around(Call::Write("copy_instance"), self.store.copy_instance(copy, original, by)).await
+    }
+
     async fn update_instance(
         &self,
         instance: &JobInstance,

@@ -8,7 +8,8 @@ use stepbox::batch::name::JobExecutionId;
 use stepbox::batch::ports::RepositoryError;
 use stepbox::{Error, Purge, RestartOptions};
 use stepbox_api::execution::{
-    Abandoned, Execution, LogLine, NotRemoved, PauseAnswer, Purged, Remains, Status, StopAnswer, Warning,
+    Abandoned, Execution, LogLine, NotRemoved, OutputFile, PauseAnswer, Purged, Remains, Status, StopAnswer,
+    Warning,
 };
 use stepbox_api::list::Row;
 use stepbox_api::queue;
@@ -20,6 +21,9 @@ use tokio::io::AsyncRead;
 use super::pages::{Numbered as _, in_order};
 use super::{Here, Site, There};
 use crate::error::CliError;
+
+/// The code of what is damaged in a server's store.
+const DAMAGED: &str = "store-corrupt";
 
 /// Executions, newest first.
 pub(crate) enum Executions {
@@ -61,9 +65,35 @@ impl Site {
     pub(crate) async fn find_execution(&self, id: u64) -> Result<Found, CliError> {
         match self {
             Self::Here(here) => here.find_execution(JobExecutionId(id)).await,
+            Self::There(there) => match there.tenant.execution(id).await {
+                Err(error) if error.code() == DAMAGED => Ok(Found::Damaged(there.tenant.remains(id).await?)),
+                found => Ok(Found::Whole { execution: Box::new(found?), damage: None }),
+            },
+        }
+    }
+
+    /// The parts of an execution's steps.
+    pub(crate) async fn parts(&self, id: u64) -> Result<Vec<Execution>, CliError> {
+        match self {
+            Self::Here(Here { tenant, .. }) => {
+                let id = tenant.execution(JobExecutionId(id)).await?.id;
+                Ok(tenant.partitions(id).await?.iter().map(Execution::of).collect())
+            }
+            Self::There(there) => Ok(there.tenant.parts(id).await?),
+        }
+    }
+
+    /// The files that the steps of an execution have written.
+    pub(crate) async fn output_files(&self, id: u64) -> Result<Vec<OutputFile>, CliError> {
+        match self {
+            Self::Here(here) => {
+                let outputs = here.tenant.outputs(JobExecutionId(id)).await?;
+                let files = outputs.iter().enumerate();
+                Ok(files.map(|(number, output)| OutputFile::of(number, output)).collect())
+            }
             Self::There(there) => {
-                let execution = Box::new(there.tenant.execution(id).await?);
-                Ok(Found::Whole { execution, damage: None })
+                let files = there.tenant.output_files(id).all().await?;
+                Ok(files.into_iter().filter_map(|row| row.whole().cloned()).collect())
             }
         }
     }

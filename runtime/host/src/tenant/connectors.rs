@@ -30,7 +30,7 @@ impl Tenant {
         let connector = self.connector_in(folder).await?;
         let instances = self.broken_by(&connector).await?;
         if !instances.is_empty() {
-            return Err(Error::BreaksInstances { connector: connector.code, instances });
+            return Err(Error::BreaksInstances { connector: connector.code, instances, hidden: 0 });
         }
         self.put_connector(connector).await
     }

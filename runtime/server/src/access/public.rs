@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use stepbox::batch::access::{LinkPurpose, Principal, Role};
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::{TenantId, UserName};
-use stepbox::{SignIn, SignedIn, Tenant};
+use stepbox::{ProvidedUser, SignIn, SignedIn, Tenant};
 
 use super::doors::Doors;
 use super::may::{Entry, named};
@@ -43,10 +43,7 @@ impl Anybody {
         Ok(self.doors.accounts(None)?.sign_in(sign_in).await?)
     }
 
-    /// What a one-time link is for. A link that cannot be used is not there.
-    pub(crate) async fn link_purpose(&self, secret: &str) -> Result<LinkPurpose, Failure> {
-        let purpose = self.doors.accounts(None)?.link_purpose(secret).await?;
-        purpose.ok_or_else(|| Failure::not_found("one-time link"))
+use stepbox::{ProvidedUser, SignIn, SignedIn, Tenant};
     }
 
     /// Uses a one-time link.

@@ -8,7 +8,7 @@ use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
 use stepbox::{Purge, Tenant, open_regular};
-use stepbox_api::execution::{Execution, LogLine, NotRemoved, Purged, RejectedItems, Warning};
+use stepbox_api::execution::{Execution, LogLine, NotRemoved, Purged, RejectedItems, Remains, Warning};
 use stepbox_api::list::{DamagedRow, Row};
 use stepbox_api::request::PurgeExecutions;
 use tokio::fs::File;
@@ -18,7 +18,7 @@ use crate::access::{Administer, Executions, History, May, OneExecution, OneOutpu
 use crate::conventions::answer::{All, Shown};
 use crate::conventions::download::Download;
 use crate::conventions::failure::Failure;
-use crate::conventions::input::{Body, InPath};
+use crate::conventions::input::{Body, InPath, plain_number};
 use crate::conventions::list::{Asked, List, Listed, Page, Unfiltered};
 use crate::table::Table;
 
@@ -33,6 +33,11 @@ pub(super) fn routes(table: Table) -> Table {
             warnings,
         )
         .get("/tenants/{tenant}/executions/{execution}/log", "The log of an execution.", log)
+        .get(
+            "/tenants/{tenant}/executions/{execution}/remains",
+            "What can be read of an execution that is damaged in the store.",
+            remains,
+        )
         .get("/tenants/{tenant}/executions/{execution}/parts", "The parts of an execution's steps.", parts)
         .get(
             "/tenants/{tenant}/executions/{execution}/rejected",
@@ -106,6 +111,16 @@ pub(super) fn newest_first<T>(mut rows: Vec<(u64, Row<T>)>, limit: u32) -> Page<
 async fn show(may: May<History, OneExecution>, (): ()) -> Result<Shown<Execution>, Failure> {
     let entry = may.tenant().queue_entry(may.found().id).await?;
     Ok(Shown(Execution::of(may.found()).with_queue(entry.as_ref())))
+}
+
+/// The instance of a damaged execution may not be readable, so no list can be asked. Only those see it for whom no list
+/// counts.
+async fn remains(
+    may: May<Administer, Executions>,
+    InPath(execution): InPath<'e'>,
+) -> Result<Shown<Remains>, Failure> {
+    let id = plain_number(&execution).map(JobExecutionId).ok_or_else(|| Failure::not_found("execution"))?;
+    Ok(Shown(Remains::of(id, &may.tenant().remains(id).await?)))
 }
 
 async fn warnings(

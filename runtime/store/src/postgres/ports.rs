@@ -35,8 +35,8 @@ use super::saves::REPEATS_MAX;
 use super::trouble::{Outcome, Remedy, explained};
 use super::{
     PostgresStore, aside, audit, claim, components, connectors, endings, executions, idempotency,
-    installation, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit, uploads,
-    workers,
+    installation, instance_rights, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps,
+    submit, uploads, workers,
 };
 use crate::record::audit::Trail;
 use crate::record::idempotency::KeyRecord;
@@ -161,6 +161,15 @@ impl Inventory for PostgresStore {
 impl Instances for PostgresStore {
     async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<JobInstance> {
         transaction!(self, |db| instances::create(db, instance, by))
+    }
+
+    async fn copy_instance(
+        &self,
+        copy: &JobInstance,
+        original: &InstanceCode,
+        by: &Actor,
+    ) -> Result<JobInstance> {
+        transaction!(self, |db| instance_rights::copy(db, copy, original, by))
     }
 
     async fn update_instance(

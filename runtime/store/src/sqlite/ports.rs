@@ -31,7 +31,8 @@ use stepbox_batch::worker::{Held, Worker};
 use super::writer::Durability;
 use super::{
     SqliteStore, audit, claim, components, connectors, endings, executions, idempotency, installation,
-    instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit, uploads, workers,
+    instance_rights, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit,
+    uploads, workers,
 };
 use crate::record::audit::Trail;
 use crate::record::idempotency::KeyRecord;
@@ -97,6 +98,17 @@ impl Instances for SqliteStore {
     async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<JobInstance> {
         let (instance, by) = (instance.clone(), by.clone());
         self.writer.write(Durability::Power, move |db| instances::create(db, &instance, &by)).await
+    }
+
+    async fn copy_instance(
+        &self,
+        copy: &JobInstance,
+        original: &InstanceCode,
+        by: &Actor,
+    ) -> Result<JobInstance> {
+        let (copy, original, by) = (copy.clone(), original.clone(), by.clone());
+        let copied = move |db: &_| instance_rights::copy(db, &copy, &original, &by);
+        self.writer.write(Durability::Power, copied).await
     }
 
     async fn update_instance(
