@@ -12,6 +12,7 @@ mod members;
 mod outputs;
 mod queue;
 mod reimport;
+mod views;
 
 use std::fmt;
 use std::sync::Arc;

@@ -6,10 +6,13 @@
 mod answer;
 mod assets;
 mod dashboard;
+mod find;
 mod form;
+mod live;
 mod problem_page;
 mod reading;
 mod sign_in;
+mod tracker;
 mod visit;
 
 use axum::Router;
@@ -19,7 +22,7 @@ use crate::table::{App, Table};
 
 /// All pages.
 pub(crate) fn table() -> Table {
-    let nouns = [assets::routes, sign_in::routes, dashboard::routes];
+    let nouns = [assets::routes, sign_in::routes, dashboard::routes, find::routes, tracker::routes];
     nouns.into_iter().fold(Table::default(), |table, noun| noun(table))
 }
 

@@ -2,9 +2,9 @@
 
 mod archive;
 mod audit;
-mod bulk;
+pub(crate) mod bulk;
 mod connectors;
-mod executions;
+pub(crate) mod executions;
 mod files;
 mod instances;
 mod interface;

@@ -197,6 +197,12 @@ impl<T: Serialize + ToSchema + Send + Sync + 'static> Answer for List<T> {
 }
 
 impl Asked {
+    /// All rows as CSV.
+    pub(crate) fn all_as_csv() -> Self {
+        let binding = Binding::new("", &[]);
+        Self { after: None, limit: LIMIT, binding, filters: Vec::new(), form: "text/csv" }
+    }
+
     /// The next page, as a link from this one.
     fn link(&self, next: &str) -> Option<HeaderValue> {
         let own = [("limit".to_owned(), self.limit.to_string()), ("after".to_owned(), next.to_owned())];

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use stepbox::batch::access::InstanceRight;
-use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::execution::{ExecutionFilter, filter_text};
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
 use stepbox::{Purge, Tenant, open_regular};
 use stepbox_api::execution::{Execution, LogLine, NotRemoved, Purged, RejectedItems, Warning};
@@ -54,24 +55,42 @@ struct Filter {
     instance: Option<String>,
     /// Only those in this status: `COMPLETED`, `FAILED`, …
     status: Option<String>,
+    /// Only those that match this text: `status:FAILED,STOPPED -user:schedule created:7d`. Days are those of UTC.
+    filter: Option<String>,
 }
 
 async fn list(
     may: May<History, Executions>,
     Listed { page, filter }: Listed<Filter>,
 ) -> Result<List<Execution>, Failure> {
-    let filter = ExecutionFilter {
-        instance: filter.instance.map(InstanceCode::new).transpose().map_err(stepbox::Error::from)?,
-        statuses: filter.status.as_deref().map(status).transpose()?.into_iter().collect(),
-        hidden: may.principal().barred_from(InstanceRight::History),
-        ..ExecutionFilter::default()
-    };
+    let Filter { instance, status: of, filter } = filter;
+    let filter = wanted(may.tenant(), instance, of.as_deref().map(status).transpose()?, filter.as_deref())?;
+    let hidden = may.principal().barred_from(InstanceRight::History);
+    let filter = ExecutionFilter { hidden: [filter.hidden, hidden].concat(), ..filter };
     let tenant = may.tenant().clone();
     Ok(List::paged(page, move |after, limit| some(tenant.clone(), filter.clone(), after, limit)))
 }
 
+/// The filter of a request, without what the caller may not see.
+pub(crate) fn wanted(
+    tenant: &Tenant,
+    instance: Option<String>,
+    status: Option<BatchStatus>,
+    text: Option<&str>,
+) -> Result<ExecutionFilter, Failure> {
+    let filter = filter_text::parse(text.unwrap_or_default(), tenant.now(), &TimeZone::UTC);
+    let mut filter = filter.map_err(stepbox::Error::from)?;
+    if let Some(code) = instance {
+        filter = filter.of_instance(InstanceCode::new(code).map_err(stepbox::Error::from)?);
+    }
+    if let Some(status) = status {
+        filter = filter.in_status(status);
+    }
+    Ok(filter)
+}
+
 /// A status by its word.
-pub(super) fn status(word: &str) -> Result<BatchStatus, Failure> {
+pub(crate) fn status(word: &str) -> Result<BatchStatus, Failure> {
     let known = BatchStatus::ALL.into_iter().find(|status| status.as_str() == word);
     // What waits for a worker is STARTING.
     let known = known.or_else(|| (word == BatchStatus::QUEUED).then_some(BatchStatus::Starting));
@@ -79,7 +98,7 @@ pub(super) fn status(word: &str) -> Result<BatchStatus, Failure> {
         .ok_or_else(|| Failure::bad_request("query-invalid", "the query is wrong: there is no such `status`"))
 }
 
-async fn some(
+pub(crate) async fn some(
     tenant: Tenant,
     filter: ExecutionFilter,
     after: Option<String>,
