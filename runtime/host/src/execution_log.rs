@@ -134,10 +134,14 @@ pub(crate) fn read_some(
     let Some(mut file) = open()? else { return Ok(LogPage::default()) };
     match window {
         Window::Before(number) if query.wants_all() => return reading::tail(file, number, limit),
-        Window::After(LogPlace { bytes: bytes @ 1.., .. }) => drop(file.seek(SeekFrom::Start(bytes - 1))?),
+        Window::After(LogPlace { bytes: bytes @ 1.., .. }) => {
+            file.seek(SeekFrom::Start(bytes - 1))?;
+        }
         _ => {}
     }
-    read_window(file, window, query, limit, || open().map(|file| file.map(|file| Box::new(file) as _)))
+    read_window(file, window, query, limit, || {
+        open().map(|file| file.map(|file| Box::new(file) as Box<dyn Read>))
+    })
 }
 
 /// Some lines of the log in pieces that are read one after the other.

@@ -9,12 +9,11 @@ pub mod warnings;
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use stepbox_api::execution::{Execution, OutputFile, RejectedItems, StepExecution, Warning};
+use stepbox_api::execution::{Execution, Failure, OutputFile, RejectedItems, Status, StepExecution, Warning};
 use stepbox_api::instance::Instance;
 use stepbox_api::job::Job;
 use stepbox_api::list::Row;
 use stepbox_api::problem::Problem;
-use stepbox_api::status::{Failure, Status};
 use stepbox_batch::visible::on_one_line;
 
 use crate::frame::{Frame, part};

@@ -2,9 +2,8 @@
 
 use maud::{Markup, html};
 use serde_json::Value;
-use stepbox_api::execution::Execution;
+use stepbox_api::execution::{Execution, Usage};
 use stepbox_api::remedy::Remedy;
-use stepbox_api::step_execution::Usage;
 use stepbox_batch::visible::on_one_line;
 
 use super::{Rejected, Shown, steps, text};

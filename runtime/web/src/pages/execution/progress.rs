@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use maud::{Markup, html};
+use stepbox_api::execution::{Status, StepExecution, StepExecutionKind, Tracking};
 use stepbox_api::queue::QueueState;
-use stepbox_api::status::Status;
-use stepbox_api::step_execution::{StepExecution, StepExecutionKind, Tracking};
 
 use super::{Shown, text};
 use crate::reader::Reader;

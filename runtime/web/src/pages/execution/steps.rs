@@ -1,9 +1,8 @@
 //! The steps of an execution, each a bar on one axis of time, with what it did inside.
 
 use maud::{Markup, html};
-use stepbox_api::status::Status;
+use stepbox_api::execution::{Status, StepExecution, Usage};
 use stepbox_api::step::{Element, Step, StepKind};
-use stepbox_api::step_execution::{StepExecution, Usage};
 
 use super::progress::{Progress, between, has_items, sum};
 use super::{Part, Shown, text};

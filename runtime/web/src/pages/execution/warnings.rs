@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use stepbox_api::execution::{Execution, Warning};
 use stepbox_api::list::Row;
+use stepbox_batch::findings::WARNINGS_STORED_MAX;
 
 use super::{Shown, text};
 use crate::frame::{Frame, part};
@@ -123,7 +124,7 @@ pub fn page(frame: &Frame, shown: &Warnings) -> Markup {
                 h1 { "Warnings" }
                 p.lead {
                     span { "Execution " (shown.execution.id) " of " (text(&shown.execution.instance)) }
-                    span { (reader.number(count)) " warnings in all; of each step the first 1,000 are stored" }
+                    span { (reader.number(count)) " warnings in all; of each step the first " (reader.number(WARNINGS_STORED_MAX)) " are stored" }
                 }
             }
         }
