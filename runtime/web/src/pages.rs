@@ -1,5 +1,6 @@
 //! The pages, one file for each noun.
 
+pub mod execution;
 pub mod failed;
 pub mod home;
 pub mod profiles;
