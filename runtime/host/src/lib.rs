@@ -54,6 +54,7 @@ mod components_policy;
 pub mod config;
 pub mod connector_file;
 mod data_folder;
+mod describers;
 mod error;
 mod execution_log;
 mod installation;
@@ -70,6 +71,7 @@ mod rejected_file;
 mod secrets;
 mod shared_folder;
 mod signature;
+mod source_header;
 mod step_elements;
 mod stepbox;
 mod store;
@@ -89,7 +91,7 @@ pub use access::{
 pub use builder::Builder;
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
 pub use error::{BrokenInstance, Error};
-pub use execution_log::LogListener;
+pub use execution_log::{LogListener, LogPage, LogPlace, LogQuery};
 pub use job_lifecycle::{Progress, RestartOptions};
 pub use metrics::METRICS_TYPE;
 pub use policy::{AskedGrant, FilesPolicy, Policy, Quotas};
@@ -114,8 +116,9 @@ pub use stepbox_sandbox::{Secret, SecretError, Secrets, UnusableSecret};
 pub use store::{DatabaseUrl, StorePlace, check_store, migrate_store, repair_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
-    ExecutionOutput, FileOptions, Inspected, InstanceEdit, NewInstance, NotRemoved, Publication,
-    PublishOptions, Purge, Purged, Reimport, RunOptions, Running, Tenant, Upload, receive_component,
+    ExecutionOutput, FileOptions, FormAsk, Inspected, InstanceEdit, NewInstance, NotRemoved, Publication,
+    PublishOptions, Purge, Purged, Reimport, RunOptions, Running, Tenant, Upload, WarningsPage,
+    receive_component,
 };
 pub use tenants::TenantStanding;
 pub use timing::{LEASE_MS, LEASE_MS_MIN, STOP_CHECK_MS};

@@ -5,11 +5,12 @@ mod audit;
 pub(crate) mod bulk;
 mod connectors;
 pub(crate) mod executions;
-mod files;
+pub(crate) mod files;
+mod forms;
 mod instances;
 mod interface;
 mod jobs;
-mod launches;
+pub(crate) mod launches;
 mod members;
 mod outputs;
 mod packages;
@@ -38,6 +39,7 @@ pub(crate) fn table() -> Table {
         jobs::routes,
         steps::routes,
         instances::routes,
+        forms::routes,
         launches::routes,
         executions::routes,
         files::routes,

@@ -1,6 +1,8 @@
 //! What a page's route gives: a page, or the way to another one.
 
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE, VARY};
+use axum::http::header::{
+    CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE, VARY,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
@@ -31,6 +33,16 @@ impl Page {
     /// A form again, with why it was refused.
     pub(super) fn refused(failure: &Failure, markup: Markup) -> Self {
         Self { status: failure.status(), markup }
+    }
+
+    /// A form again, with the values that break constraints.
+    pub(super) fn unprocessable(markup: Markup) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, markup }
+    }
+
+    /// A form again, since something else was saved in the meantime.
+    pub(super) fn conflict(markup: Markup) -> Self {
+        Self { status: StatusCode::CONFLICT, markup }
     }
 
     pub(super) fn into_response(self) -> Response {

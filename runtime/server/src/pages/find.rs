@@ -44,7 +44,9 @@ async fn find(
         }
     }
     let found = if text.is_empty() { Found::default() } else { found(&visit, &text).await? };
-    Ok(Either::One(Page::ok(frame.page(&Head { title: "Find".to_owned(), ..Head::default() }, &page::page(&frame, &text, &found)))))
+    Ok(Either::One(Page::ok(
+        frame.page(&Head { title: "Find".to_owned(), ..Head::default() }, &page::page(&frame, &text, &found)),
+    )))
 }
 
 async fn found(visit: &Visit<May<View, TheTenant>>, text: &str) -> Result<Found, Failure> {

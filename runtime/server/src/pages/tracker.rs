@@ -79,7 +79,9 @@ impl Visitor {
     /// The views that the reader keeps; `None` for somebody who is no user of the installation.
     async fn views(&self) -> Result<Option<Vec<View>>, Failure> {
         let principal = self.may.principal();
-        let Some(user) = principal.user.as_ref().filter(|_| principal.token.is_none()) else { return Ok(None) };
+        let Some(user) = principal.user.as_ref().filter(|_| principal.token.is_none()) else {
+            return Ok(None);
+        };
         let views = self.may.tenant().views(user).await?;
         Ok(Some(views.into_iter().map(|view| View { name: view.name, filter: view.filter }).collect()))
     }
@@ -144,8 +146,12 @@ async fn fill(
         ..filter.clone()
     };
     let found = tenant.executions(&wanted).await?;
-    let mut numbers: Vec<u64> =
-        found.items.iter().map(|row| row.id.0).chain(found.damaged.iter().filter_map(|row| row.number)).collect();
+    let mut numbers: Vec<u64> = found
+        .items
+        .iter()
+        .map(|row| row.id.0)
+        .chain(found.damaged.iter().filter_map(|row| row.number))
+        .collect();
     numbers.sort_unstable_by_key(|number| if is_forwards { *number } else { u64::MAX - *number });
     let has_more = numbers.len() > ROWS as usize;
     numbers.truncate(ROWS as usize);
@@ -194,7 +200,7 @@ fn moving_address(asked: &Asked, tracker: &Tracker) -> String {
 async fn csv(visit: Visitor, Query(asked): Query<Asked>) -> Result<Saved<Execution>, Failure> {
     let filter = visit.filter_of(&asked.filter)?;
     let tenant = visit.may.tenant().clone();
-    let list = List::paged(AskedList::all_as_csv(), move |after, limit| {
+    let list = List::paged(AskedList::all_as("text/csv"), move |after, limit| {
         some(tenant.clone(), filter.clone(), after, limit)
     });
     Ok(Saved { name: "executions.csv", list })

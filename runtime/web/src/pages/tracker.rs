@@ -310,11 +310,14 @@ fn selection(frame: &Frame, tracker: &Tracker) -> Markup {
 
 fn pages(frame: &Frame, tracker: &Tracker) -> Markup {
     let Tracker { filter, rows, damaged, count, has_newer, has_older, .. } = tracker;
-    let numbers: Vec<u64> = rows.iter().map(|row| row.execution.id).chain(damaged.iter().filter_map(|row| row.id)).collect();
+    let numbers: Vec<u64> =
+        rows.iter().map(|row| row.execution.id).chain(damaged.iter().filter_map(|row| row.id)).collect();
     let shown = frame.reader.number(numbers.len() as u64);
     let of = count.map(|count| format!(" of {}", count.shown(&frame.reader))).unwrap_or_default();
     let which = if *has_newer { "" } else { " newest" };
-    let newer = numbers.iter().max().filter(|_| *has_newer).map(|id| with(frame, filter, &format!("after={id}")));
-    let older = numbers.iter().min().filter(|_| *has_older).map(|id| with(frame, filter, &format!("before={id}")));
+    let newer =
+        numbers.iter().max().filter(|_| *has_newer).map(|id| with(frame, filter, &format!("after={id}")));
+    let older =
+        numbers.iter().min().filter(|_| *has_older).map(|id| with(frame, filter, &format!("before={id}")));
     pager(&format!("{shown}{which}{of}"), newer.as_deref(), older.as_deref())
 }

@@ -19,7 +19,11 @@ use crate::table::Table;
 pub(super) fn routes(table: Table) -> Table {
     table
         .get("/tenants/{tenant}/executions/all", "Ask what is done to all that match.", ask_about_all)
-        .post("/tenants/{tenant}/executions/selected", "Ask before it is done to the selected ones.", selected)
+        .post(
+            "/tenants/{tenant}/executions/selected",
+            "Ask before it is done to the selected ones.",
+            selected,
+        )
         .post("/tenants/{tenant}/executions/bulk", "Do the same to many executions.", carry)
 }
 
@@ -58,7 +62,10 @@ impl Sent {
         sent.ids.sort_unstable_by_key(|id| u64::MAX - *id);
         sent.ids.dedup();
         if sent.ids.len() > IDS_MAX {
-            return Err(Failure::bad_request("body-invalid", format!("at most {IDS_MAX} executions at a time")));
+            return Err(Failure::bad_request(
+                "body-invalid",
+                format!("at most {IDS_MAX} executions at a time"),
+            ));
         }
         Ok(sent)
     }

@@ -9,9 +9,9 @@ use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::execution::{ExecutionFilter, Narrowing};
 use stepbox::batch::name::JobExecutionId;
 use stepbox_api::execution::Execution;
+use stepbox_web::Reader;
 use stepbox_web::frame::Frame;
 use stepbox_web::pages::tracker::{new_rows, parts_of_row, summary};
-use stepbox_web::Reader;
 
 use super::{ROWS, Visitor, filter_of};
 use crate::conventions::failure::Failure;
@@ -46,7 +46,8 @@ pub(super) async fn stream(
     let numbers = asked.open.split('.').filter(|number| !number.is_empty());
     let open: Result<Vec<u64>, _> = numbers.map(str::parse).collect();
     let open = open.ok().filter(|open| open.len() <= ROWS as usize);
-    let wrong = || Failure::bad_request("query-invalid", "the query is wrong: `open` has numbers of one page");
+    let wrong =
+        || Failure::bad_request("query-invalid", "the query is wrong: `open` has numbers of one page");
     let tracked = Tracked {
         frame: visit.frame().await?,
         tenant: visit.may.tenant().clone(),
@@ -74,7 +75,9 @@ impl Moving for Tracked {
     fn hears(&self, signal: &Signal) -> bool {
         let own = self.tenant.id();
         match signal {
-            Signal::Events(events) => events.iter().any(|event| event.tenant == *own && event.part_of.is_none()),
+            Signal::Events(events) => {
+                events.iter().any(|event| event.tenant == *own && event.part_of.is_none())
+            }
             Signal::Progress(steps) => {
                 steps.iter().any(|step| step.tenant == *own && self.open.contains(&step.id.0))
             }

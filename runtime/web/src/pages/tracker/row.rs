@@ -118,7 +118,9 @@ fn items(reader: &Reader, execution: &Execution) -> Markup {
     let processed = reader.number(tracking.processed);
     let total = tracking.total.filter(|total| *total > 0);
     let of_total = match total {
-        Some(total) if tracking.processed != total => format!("{processed} of {about}{}", reader.number(total)),
+        Some(total) if tracking.processed != total => {
+            format!("{processed} of {about}{}", reader.number(total))
+        }
         _ => processed,
     };
     match total {
