@@ -548,7 +548,7 @@ fn skip_limit(text: &str) -> Result<SkipLimit, String> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Executions {
     /// List executions, newest first
-    #[command(after_long_help = examples(&["stepbox executions list --status FAILED --instance my_export", "stepbox executions list --limit 0 --format json"]))]
+    #[command(after_long_help = examples(&["stepbox executions list --status FAILED --instance my_export", "stepbox executions list --filter 'restarted:no created:7d'", "stepbox executions list --limit 0 --format json"]))]
     List {
         /// Only those of this instance
         #[arg(long, value_name = "CODE")]
@@ -556,6 +556,10 @@ pub(crate) enum Executions {
         /// Only those in this status
         #[arg(long, value_parser = batch_status(), ignore_case = true)]
         status: Option<BatchStatus>,
+        /// Only those that match this text: `status:FAILED,STOPPED -user:schedule created:7d took:>1m`. Days are those
+        /// of UTC
+        #[arg(long, value_name = "TEXT")]
+        filter: Option<String>,
         /// The most rows to show; 0 shows all
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: u32,

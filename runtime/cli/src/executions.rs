@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::InstanceCode;
 use stepbox::batch::visible::Visible;
@@ -21,7 +20,7 @@ use crate::output::progress::{ProgressDisplay, log_line};
 use crate::output::table::{Column, Table, pairs};
 use crate::output::words::{beginning, bytes, counted, number};
 use crate::output::{Answer, ask, rejected as rejected_items, talk};
-use crate::site::{Found, Site};
+use crate::site::{Found, Site, Wanted};
 
 /// How many characters of a warning's item a line of text shows. JSON has the whole item.
 const ITEM_CHARACTERS_SHOWN: usize = 120;
@@ -31,11 +30,9 @@ const REMAINS_CHARACTERS_SHOWN: usize = 200;
 
 pub(crate) async fn carry_out(site: &Site, verb: Executions) -> Result<Answer, CliError> {
     match verb {
-        Executions::List { instance, status, limit, format } => {
-            let instance = instance_code(instance)?;
-            let statuses = status.into_iter().collect();
-            let filter = ExecutionFilter { instance, statuses, limit, ..ExecutionFilter::default() };
-            list(site, filter, format.format).await
+        Executions::List { instance, status, filter, limit, format } => {
+            let wanted = Wanted { instance: instance_code(instance)?, status, filter };
+            list(site, &wanted, limit, format.format).await
         }
         Executions::Show { id, format } => show(site, id, format.format).await,
         Executions::Log { id, format } => {
@@ -117,9 +114,9 @@ fn instance_code(code: Option<String>) -> Result<Option<InstanceCode>, CliError>
     code.map_err(|error| Error::from(error).into())
 }
 
-async fn list(site: &Site, filter: ExecutionFilter, format: Format) -> Result<Answer, CliError> {
-    let (limit, is_narrow) = (filter.limit, filter.instance.is_some() || !filter.statuses.is_empty());
-    let mut executions = site.executions(filter);
+async fn list(site: &Site, wanted: &Wanted, limit: u32, format: Format) -> Result<Answer, CliError> {
+    let is_narrow = wanted.instance.is_some() || wanted.status.is_some() || wanted.filter.is_some();
+    let mut executions = site.executions(wanted)?;
     let written = list::write(format, limit, async |rows| executions.next(rows).await, table).await?;
     if written.rows == 0 {
         talk(if is_narrow { "there are no such executions" } else { "there are no executions yet" });

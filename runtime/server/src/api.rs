@@ -87,7 +87,8 @@ impl ApiOptions {
 
 /// The interface of an installation. Without credentials that `authenticate` accepts, nothing of it can be reached.
 pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOptions) -> Router {
-    let ApiOptions { tenants, base_path, with_pages, spool, origins, limits, identity_provider, listener } = options;
+    let ApiOptions { tenants, base_path, with_pages, spool, origins, limits, identity_provider, listener } =
+        options;
     let whose = match tenants {
         Tenants::All => Whose::All,
         Tenants::Only(tenants) => Whose::Only(tenants),

@@ -6,11 +6,15 @@
 mod answer;
 mod assets;
 mod dashboard;
+mod execution;
+mod find;
 mod form;
+mod live;
 mod problem_page;
 mod profiles;
 mod reading;
 mod sign_in;
+mod tracker;
 mod visit;
 
 use axum::Router;
@@ -20,7 +24,15 @@ use crate::table::{App, Table};
 
 /// All pages.
 pub(crate) fn table() -> Table {
-    let nouns = [assets::routes, sign_in::routes, dashboard::routes, profiles::routes];
+    let nouns = [
+        assets::routes,
+        sign_in::routes,
+        dashboard::routes,
+        execution::routes,
+        find::routes,
+        profiles::routes,
+        tracker::routes,
+    ];
     nouns.into_iter().fold(Table::default(), |table, noun| noun(table))
 }
 

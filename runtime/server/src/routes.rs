@@ -2,15 +2,15 @@
 
 mod archive;
 mod audit;
-mod bulk;
+pub(crate) mod bulk;
 mod connectors;
-mod executions;
-mod files;
+pub(crate) mod executions;
+pub(crate) mod files;
 pub(crate) mod forms;
 mod instances;
 mod interface;
 mod jobs;
-mod launches;
+pub(crate) mod launches;
 mod members;
 mod outputs;
 mod packages;

@@ -1,6 +1,9 @@
 //! The pages, one file for each noun.
 
+pub mod execution;
 pub mod failed;
+pub mod find;
 pub mod home;
 pub mod profiles;
 pub mod sign_in;
+pub mod tracker;

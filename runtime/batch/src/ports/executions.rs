@@ -73,7 +73,7 @@ pub trait Executions: Send + Sync + 'static {
     /// An execution with its steps.
     async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>>;
 
-    /// Executions as lists show them, newest first.
+    /// Executions as lists show them, newest first unless the filter says otherwise.
     ///
     /// A page is in memory as a whole: to see all executions, ask page by page with [`ExecutionFilter::before`].
     async fn executions(
@@ -81,6 +81,9 @@ pub trait Executions: Send + Sync + 'static {
         tenant: &TenantId,
         filter: &ExecutionFilter,
     ) -> Result<Listing<ExecutionSummary>>;
+
+    /// How many executions match a filter, counted up to `max`. The limit of the filter does not count.
+    async fn count_executions(&self, tenant: &TenantId, filter: &ExecutionFilter, max: u32) -> Result<u64>;
 
     /// The readable rest of a damaged execution; `None` if there is no such execution.
     async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>>;
@@ -94,6 +97,17 @@ pub trait Executions: Send + Sync + 'static {
     ///
     /// A step stores at most [`WARNINGS_STORED_MAX`](crate::findings::WARNINGS_STORED_MAX) warnings.
     async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>>;
+
+    /// Up to `limit` of them, after the first `skip` ones.
+    ///
+    /// Warnings are only ever added behind the last one, so a page stays the same, and few are ever skipped.
+    async fn some_warnings(
+        &self,
+        tenant: &TenantId,
+        id: JobExecutionId,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Listing<Warning>>;
 
     /// The executions that [`purge`](Self::purge) would delete, oldest first.
     async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>>;

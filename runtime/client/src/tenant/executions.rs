@@ -23,6 +23,8 @@ pub struct ExecutionFilter {
     pub instance: Option<String>,
     /// Only those in this status.
     pub status: Option<Status>,
+    /// Only those that match this text: `-user:schedule created:7d`.
+    pub filter: Option<String>,
 }
 
 /// Several things that have no list of pages.
@@ -34,7 +36,11 @@ struct Items<T> {
 impl Tenant {
     /// The executions that match a filter, newest first.
     pub fn executions(&self, filter: &ExecutionFilter) -> Pages<Execution> {
-        let fields = [field("instance", filter.instance.as_ref()), field("status", filter.status)];
+        let fields = [
+            field("instance", filter.instance.as_ref()),
+            field("status", filter.status),
+            field("filter", filter.filter.as_ref()),
+        ];
         self.pages(&["executions"], fields.into_iter().flatten().collect())
     }
 

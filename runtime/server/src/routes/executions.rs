@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use stepbox::batch::access::InstanceRight;
-use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::execution::{ExecutionFilter, filter_text};
+use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
-use stepbox::{Purge, Tenant, open_regular};
+use stepbox::{LogPage, LogPlace, LogQuery, Purge, Tenant, open_regular};
 use stepbox_api::execution::{Execution, LogLine, NotRemoved, Purged, RejectedItems, Remains, Warning};
 use stepbox_api::list::{DamagedRow, Row};
 use stepbox_api::request::PurgeExecutions;
@@ -59,24 +61,42 @@ struct Filter {
     instance: Option<String>,
     /// Only those in this status: `COMPLETED`, `FAILED`, …
     status: Option<String>,
+    /// Only those that match this text: `status:FAILED,STOPPED -user:schedule created:7d`. Days are those of UTC.
+    filter: Option<String>,
 }
 
 async fn list(
     may: May<History, Executions>,
     Listed { page, filter }: Listed<Filter>,
 ) -> Result<List<Execution>, Failure> {
-    let filter = ExecutionFilter {
-        instance: filter.instance.map(InstanceCode::new).transpose().map_err(stepbox::Error::from)?,
-        statuses: filter.status.as_deref().map(status).transpose()?.into_iter().collect(),
-        hidden: may.principal().barred_from(InstanceRight::History),
-        ..ExecutionFilter::default()
-    };
+    let Filter { instance, status: of, filter } = filter;
+    let filter = wanted(may.tenant(), instance, of.as_deref().map(status).transpose()?, filter.as_deref())?;
+    let hidden = may.principal().barred_from(InstanceRight::History);
+    let filter = ExecutionFilter { hidden: [filter.hidden, hidden].concat(), ..filter };
     let tenant = may.tenant().clone();
     Ok(List::paged(page, move |after, limit| some(tenant.clone(), filter.clone(), after, limit)))
 }
 
+/// The filter of a request, without what the caller may not see.
+pub(crate) fn wanted(
+    tenant: &Tenant,
+    instance: Option<String>,
+    status: Option<BatchStatus>,
+    text: Option<&str>,
+) -> Result<ExecutionFilter, Failure> {
+    let filter = filter_text::parse(text.unwrap_or_default(), tenant.now(), &TimeZone::UTC);
+    let mut filter = filter.map_err(stepbox::Error::from)?;
+    if let Some(code) = instance {
+        filter = filter.of_instance(InstanceCode::new(code).map_err(stepbox::Error::from)?);
+    }
+    if let Some(status) = status {
+        filter = filter.in_status(status);
+    }
+    Ok(filter)
+}
+
 /// A status by its word.
-pub(super) fn status(word: &str) -> Result<BatchStatus, Failure> {
+pub(crate) fn status(word: &str) -> Result<BatchStatus, Failure> {
     let known = BatchStatus::ALL.into_iter().find(|status| status.as_str() == word);
     // What waits for a worker is STARTING.
     let known = known.or_else(|| (word == BatchStatus::QUEUED).then_some(BatchStatus::Starting));
@@ -84,7 +104,7 @@ pub(super) fn status(word: &str) -> Result<BatchStatus, Failure> {
         .ok_or_else(|| Failure::bad_request("query-invalid", "the query is wrong: there is no such `status`"))
 }
 
-async fn some(
+pub(crate) async fn some(
     tenant: Tenant,
     filter: ExecutionFilter,
     after: Option<String>,
@@ -123,20 +143,92 @@ async fn remains(
     Ok(Shown(Remains::of(id, &may.tenant().remains(id).await?)))
 }
 
+/// Which warnings are listed.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WarningFilter {
+    /// Only warnings with this text in their step, code, reason, place or item, whether its letters are large or small.
+    pub(crate) search: Option<String>,
+}
+
 async fn warnings(
     may: May<History, OneExecution>,
-    Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
+    Listed { page, filter }: Listed<WarningFilter>,
 ) -> Result<List<Warning>, Failure> {
-    let warnings = may.tenant().warnings(may.found().id).await?;
-    Ok(numbered(page, Row::of(&warnings, Warning::of)))
+    let (tenant, id, search) = (may.tenant().clone(), may.found().id, filter.search.unwrap_or_default());
+    Ok(List::paged(page, move |after, limit| some_warnings(tenant.clone(), id, search.clone(), after, limit)))
+}
+
+/// A page of warnings. Its key is how many warnings are before the next page.
+pub(crate) async fn some_warnings(
+    tenant: Tenant,
+    id: JobExecutionId,
+    search: String,
+    after: Option<String>,
+    limit: u32,
+) -> Result<Page<Warning>, Failure> {
+    let skip = after.as_deref().map_or(Some(0), plain_number).ok_or_else(no_such_cursor)?;
+    let found = tenant.some_warnings(id, skip, &search, limit).await?;
+    let next = found.next.map(|next| next.to_string());
+    Ok(Page { rows: Row::of(&found.rows, Warning::of), next })
+}
+
+fn no_such_cursor() -> Failure {
+    Failure::bad_request("cursor-invalid", "the cursor is none of this list")
+        .with_help("begin at the first page, without `after`")
+}
+
+/// Which lines of a log are listed.
+#[derive(Debug, Default, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogFilter {
+    /// Only messages of this level, and graver ones: `error`, `warning`, `info` or `debug`.
+    pub(crate) level: Option<String>,
+    /// Only messages about the step with this name.
+    pub(crate) step: Option<String>,
+    /// Only messages with this text, whether its letters are large or small.
+    pub(crate) search: Option<String>,
+}
+
+impl LogFilter {
+    /// The filter as the host knows it.
+    pub(crate) fn query(self) -> Result<LogQuery, Failure> {
+        let level = self.level.as_deref().map(|word| {
+            let known = [LogLevel::Error, LogLevel::Warning, LogLevel::Info, LogLevel::Debug];
+            let found = known.into_iter().find(|level| level.to_string() == word);
+            found.ok_or_else(|| {
+                Failure::bad_request("query-invalid", "the query is wrong: there is no such `level`")
+            })
+        });
+        Ok(LogQuery { level: level.transpose()?, step: self.step, search: self.search.unwrap_or_default() })
+    }
 }
 
 async fn log(
     may: May<History, OneExecution>,
-    Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
+    Listed { page, filter }: Listed<LogFilter>,
 ) -> Result<List<LogLine>, Failure> {
-    let lines = may.tenant().log(may.found().id).await?;
-    Ok(numbered(page, lines.iter().map(|line| Row::Whole(LogLine::of(line))).collect()))
+    let (tenant, id, query) = (may.tenant().clone(), may.found().id, filter.query()?);
+    Ok(List::paged(page, move |after, limit| lines(tenant.clone(), id, query.clone(), after, limit)))
+}
+
+pub(crate) async fn lines(
+    tenant: Tenant,
+    id: JobExecutionId,
+    query: LogQuery,
+    after: Option<String>,
+    limit: u32,
+) -> Result<Page<LogLine>, Failure> {
+    let place = after.as_deref().map_or(Some(LogPlace::default()), place_of).ok_or_else(no_such_cursor)?;
+    let LogPage { lines, next, has_more } = tenant.log_after(id, place, query, limit as usize).await?;
+    let rows = lines.iter().map(|(_, line)| Row::Whole(LogLine::of(line))).collect();
+    Ok(Page { rows, next: has_more.then(|| format!("{}-{}", next.lines, next.bytes)) })
+}
+
+/// A place in a log, as keys of its list have it.
+fn place_of(key: &str) -> Option<LogPlace> {
+    let (lines, bytes) = key.split_once('-')?;
+    Some(LogPlace { lines: plain_number(lines)?, bytes: plain_number(bytes)? })
 }
 
 /// A list whose rows have no name but their place.

@@ -21,11 +21,14 @@ use stepbox_batch::execution::{
 use stepbox_batch::flow::Requests;
 use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::{InstanceVersion, JobInstance};
-use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::name::{
+    ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId, UserName,
+};
 use stepbox_batch::ports::{
     AuditTrail, EVENTS_PURGED_TOGETHER, EventPage, ExecutionJournal, Executions, Installation, Instances,
-    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, Uploads, Workers,
+    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, SavedViews, Uploads, Workers,
 };
+use stepbox_batch::saved_view::SavedView;
 use stepbox_batch::uploaded_file::{FileId, FileQuota, FileUsage, UploadedFile};
 use stepbox_batch::worker::{Held, Worker};
 use tokio::time::Instant;
@@ -36,7 +39,7 @@ use super::trouble::{Outcome, Remedy, explained};
 use super::{
     PostgresStore, aside, audit, claim, components, connectors, endings, executions, idempotency,
     installation, instance_rights, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps,
-    submit, uploads, workers,
+    submit, uploads, views, workers,
 };
 use crate::record::audit::Trail;
 use crate::record::idempotency::KeyRecord;
@@ -287,6 +290,10 @@ impl Executions for PostgresStore {
         look!(self, |db| executions::list(db, tenant, filter))
     }
 
+    async fn count_executions(&self, tenant: &TenantId, filter: &ExecutionFilter, max: u32) -> Result<u64> {
+        look!(self, |db| executions::count(db, tenant, filter, max))
+    }
+
     async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>> {
         look!(self, |db| executions::remains(db, tenant, id))
     }
@@ -297,6 +304,16 @@ impl Executions for PostgresStore {
 
     async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>> {
         look!(self, |db| steps::warnings(db, tenant, id))
+    }
+
+    async fn some_warnings(
+        &self,
+        tenant: &TenantId,
+        id: JobExecutionId,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Listing<Warning>> {
+        look!(self, |db| steps::some_warnings(db, tenant, id, skip, limit))
     }
 
     async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>> {
@@ -594,5 +611,20 @@ impl Uploads for PostgresStore {
 
     async fn is_known_file(&self, tenant: &TenantId, id: &FileId) -> Result<bool> {
         look!(self, |db| uploads::is_known(db, tenant, id))
+    }
+}
+
+#[async_trait]
+impl SavedViews for PostgresStore {
+    async fn views(&self, tenant: &TenantId, user: &UserName) -> Result<Vec<SavedView>> {
+        look!(self, |db| views::list(db, tenant, user))
+    }
+
+    async fn put_view(&self, tenant: &TenantId, user: &UserName, view: &SavedView) -> Result<()> {
+        transaction!(self, |db| views::put(db, tenant, user, view))
+    }
+
+    async fn remove_view(&self, tenant: &TenantId, user: &UserName, name: &str) -> Result<()> {
+        work!(self, |db| views::remove(db, tenant, user, name))
     }
 }

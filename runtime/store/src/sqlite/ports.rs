@@ -20,11 +20,14 @@ use stepbox_batch::execution::{
 use stepbox_batch::flow::Requests;
 use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::{InstanceVersion, JobInstance};
-use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::name::{
+    ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId, UserName,
+};
 use stepbox_batch::ports::{
     AuditTrail, EVENTS_PURGED_TOGETHER, EventPage, ExecutionJournal, Executions, Installation, Instances,
-    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, Uploads, Workers,
+    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, SavedViews, Uploads, Workers,
 };
+use stepbox_batch::saved_view::SavedView;
 use stepbox_batch::uploaded_file::{FileId, FileQuota, FileUsage, UploadedFile};
 use stepbox_batch::worker::{Held, Worker};
 
@@ -32,7 +35,7 @@ use super::writer::Durability;
 use super::{
     SqliteStore, audit, claim, components, connectors, endings, executions, idempotency, installation,
     instance_rights, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit,
-    uploads, workers,
+    uploads, views, workers,
 };
 use crate::record::audit::Trail;
 use crate::record::idempotency::KeyRecord;
@@ -238,6 +241,11 @@ impl Executions for SqliteStore {
         self.readers.read(move |db| executions::list(db, &tenant, &filter)).await
     }
 
+    async fn count_executions(&self, tenant: &TenantId, filter: &ExecutionFilter, max: u32) -> Result<u64> {
+        let (tenant, filter) = (tenant.clone(), filter.clone());
+        self.readers.read(move |db| executions::count(db, &tenant, &filter, max)).await
+    }
+
     async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>> {
         let tenant = tenant.clone();
         self.readers.read(move |db| executions::remains(db, &tenant, id)).await
@@ -251,6 +259,17 @@ impl Executions for SqliteStore {
     async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>> {
         let tenant = tenant.clone();
         self.readers.read(move |db| steps::warnings(db, &tenant, id)).await
+    }
+
+    async fn some_warnings(
+        &self,
+        tenant: &TenantId,
+        id: JobExecutionId,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Listing<Warning>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| steps::some_warnings(db, &tenant, id, skip, limit)).await
     }
 
     async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>> {
@@ -580,6 +599,24 @@ impl Uploads for SqliteStore {
     async fn is_known_file(&self, tenant: &TenantId, id: &FileId) -> Result<bool> {
         let (tenant, id) = (tenant.clone(), id.clone());
         self.readers.read(move |db| uploads::is_known(db, &tenant, &id)).await
+    }
+}
+
+#[async_trait]
+impl SavedViews for SqliteStore {
+    async fn views(&self, tenant: &TenantId, user: &UserName) -> Result<Vec<SavedView>> {
+        let (tenant, user) = (tenant.clone(), user.clone());
+        self.readers.read(move |db| views::list(db, &tenant, &user)).await
+    }
+
+    async fn put_view(&self, tenant: &TenantId, user: &UserName, view: &SavedView) -> Result<()> {
+        let (tenant, user, view) = (tenant.clone(), user.clone(), view.clone());
+        self.writer.write(Durability::Power, move |db| views::put(db, &tenant, &user, &view)).await
+    }
+
+    async fn remove_view(&self, tenant: &TenantId, user: &UserName, name: &str) -> Result<()> {
+        let (tenant, user, name) = (tenant.clone(), user.clone(), name.to_owned());
+        self.writer.write(Durability::Power, move |db| views::remove(db, &tenant, &user, &name)).await
     }
 }
 
