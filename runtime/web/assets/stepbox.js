@@ -30,6 +30,8 @@
   const titled = () => {
     const part = document.querySelector("[data-title]");
     if (part && part.dataset.title) document.title = part.dataset.title;
+    const icon = document.querySelector("link[rel=icon]");
+    if (part && part.dataset.icon && icon.getAttribute("href") !== part.dataset.icon) icon.href = part.dataset.icon;
     if (part && said && part.dataset.said !== last) {
       if (last) said.textContent = part.dataset.said;
       last = part.dataset.said;
@@ -40,9 +42,12 @@
 
   // A log that is followed shows its last line.
   document.addEventListener("htmx:after:swap", () => {
-    const follow = document.querySelector("[data-follow][aria-pressed=true]");
-    const log = follow && document.querySelector("[data-append]");
-    if (log) log.scrollTop = log.scrollHeight;
+    const log = document.querySelector("[data-append]");
+    if (!log) return;
+    // A page that is open for days does not grow for ever. All lines are in the log.
+    const lines = all("p[id]", log);
+    lines.slice(0, Math.max(0, lines.length - 4000)).forEach((line) => line.remove());
+    if (document.querySelector("[data-follow][aria-pressed=true]")) log.scrollTop = log.scrollHeight;
   });
   all("[data-follow]").forEach((button) => button.addEventListener("click", () => {
     button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
@@ -52,7 +57,8 @@
   const log = document.querySelector("[data-last]");
   const line = /^#L([0-9]+)$/.exec(location.hash);
   if (log && line && !document.getElementById("L" + line[1])) {
-    if (!new URLSearchParams(location.search).has("line")) location.replace("?line=" + line[1] + location.hash);
+    const whole = location.pathname.replace(/(\/executions\/[0-9]+)$/, "$1/log");
+    if (!new URLSearchParams(location.search).has("line")) location.replace(whole + "?line=" + line[1] + location.hash);
   } else if (log && !line) {
     const wanted = log.querySelector(".hit");
     if (wanted) wanted.scrollIntoView({ block: "center" }); else log.scrollTop = log.scrollHeight;

@@ -7,15 +7,19 @@ mod reimport;
 mod tests;
 mod warnings;
 
+use std::time::Duration;
+
+use serde::Deserialize;
 use stepbox::batch::access::{Principal, Thing};
 use stepbox::batch::name::{InstanceCode, JobExecutionId, TenantId};
-use stepbox::{RestartOptions, Tenant};
+use stepbox::{LogQuery, RestartOptions, Tenant};
 use stepbox_api::problem::Problem;
 use stepbox_web::frame::{Frame, part};
 use stepbox_web::pages::execution as page;
 use stepbox_web::{Head, Markup, Place, Reader};
 
 use super::answer::{Go, Page};
+use super::form::Query;
 use super::live::{Look, Moving, Watching};
 use super::visit::Visit;
 use crate::access::{History, Launch, May, OneExecution, RightOf};
@@ -24,6 +28,7 @@ use crate::conventions::input::{Caller, With};
 use crate::streams::broadcaster::Signal;
 use crate::streams::event_stream::EventStream;
 use crate::table::Table;
+use log::Followed;
 
 pub(super) fn routes(table: Table) -> Table {
     let table = table
@@ -50,7 +55,7 @@ fn whole(frame: &Frame, shown: &page::Shown, problem: Option<&Problem>) -> Marku
     let head = Head::new(Place::Tracker, title).below("Process tracker", frame.at("executions"));
     let head = match shown.execution.status.has_ended() {
         true => head,
-        false => head.live(frame.at(&format!("executions/{id}/moving"))),
+        false => head.live(frame.at(&format!("executions/{id}/moving?after={}", shown.log_lines))),
     };
     frame.page(&head, &page::page(frame, shown, problem))
 }
@@ -67,6 +72,7 @@ struct Watched {
     id: JobExecutionId,
     instance: InstanceCode,
     frame: Frame,
+    followed: Followed,
 }
 
 /// Whether a signal is about an execution or its parts.
@@ -89,24 +95,39 @@ impl Moving for Watched {
         is_about(signal, self.tenant.id(), self.id)
     }
 
+    fn every(&self) -> Option<Duration> {
+        // Otherwise the log is read when something happens, so a page of an execution that waits costs nothing.
+        self.followed.has_more.then_some(Duration::ZERO)
+    }
+
     async fn look(&mut self, principal: &Principal, reader: &Reader) -> Result<Look, Failure> {
         let found = self.tenant.execution(self.id).await?;
         let shown = gathering::moving(&self.tenant, principal, &found).await?;
         let parts = page::moving(&self.frame, reader, &shown);
-        Ok(Look { parts, added: None, is_over: found.status.has_ended() })
+        let added = self.followed.added(&self.tenant, self.id, reader).await?;
+        Ok(Look { parts, added, is_over: found.status.has_ended() && !self.followed.has_more })
     }
+}
+
+/// How many lines of the log the page has.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct After {
+    after: Option<u64>,
 }
 
 async fn moving(
     visit: Visit<May<History, OneExecution>>,
-    watching: Watching,
+    (watching, Query(After { after })): (Watching, Query<After>),
 ) -> Result<EventStream, Failure> {
     let found = visit.may.found();
+    let lines = watching.seen.or(after).unwrap_or(0);
     let watched = Watched {
         tenant: visit.may.tenant().clone(),
         id: found.id,
         instance: found.instance.clone(),
         frame: visit.frame().await?,
+        followed: Followed::after(lines, LogQuery::default()),
     };
     watching.stream(&visit, watched)
 }

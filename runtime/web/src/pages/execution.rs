@@ -20,7 +20,7 @@ use crate::frame::{Frame, part};
 use crate::icons::icon;
 use crate::problem::note;
 use crate::reader::Reader;
-use crate::status::pill;
+use crate::status::{pill, word};
 use progress::Progress;
 
 /// What the reader may do with the execution.
@@ -120,7 +120,7 @@ pub fn title(shown: &Shown) -> String {
     let Execution { id, instance, status, .. } = &shown.execution;
     let how_far = match Progress::of(shown).percent() {
         Some(percent) if !status.has_ended() => percent,
-        _ => crate::status::word(status.as_str()).to_owned(),
+        _ => word(status.as_str()).to_owned(),
     };
     format!("{how_far} · {id} {}", on_one_line(instance))
 }
@@ -154,7 +154,7 @@ pub fn moving(frame: &Frame, reader: &Reader, shown: &Shown) -> Vec<(String, Mar
 fn live(frame: &Frame, reader: &Reader, shown: &Shown) -> Vec<(String, Markup)> {
     vec![
         ("failure-part".to_owned(), failure(frame, reader, shown)),
-        ("progress".to_owned(), progress::hero(reader, shown)),
+        ("progress".to_owned(), progress::hero(&frame.base, reader, shown)),
     ]
 }
 

@@ -112,14 +112,47 @@ async fn show(
     Ok(Page::ok(frame.page(&head, &page::page(&frame, &shown))))
 }
 
+/// How far a page has a log that goes on.
+pub(super) struct Followed {
+    query: LogQuery,
+    place: LogPlace,
+    /// Whether there are more lines than were read last.
+    pub(super) has_more: bool,
+}
+
+impl Followed {
+    /// A log of which a page has that many lines.
+    pub(super) fn after(lines: u64, query: LogQuery) -> Self {
+        Self { query, place: LogPlace { lines, bytes: 0 }, has_more: false }
+    }
+
+    /// The lines that came since.
+    pub(super) async fn added(
+        &mut self,
+        tenant: &Tenant,
+        id: JobExecutionId,
+        reader: &Reader,
+    ) -> Result<Option<Added>, Failure> {
+        let page = tenant.log_after(id, self.place, self.query.clone(), ADDED).await?;
+        // A log that is shorter than what the page has is another one.
+        if page.next.lines < self.place.lines {
+            return Ok(None);
+        }
+        (self.place, self.has_more) = (page.next, page.has_more);
+        let lines: Vec<_> = page.lines.iter().map(|(number, line)| numbered(*number, line)).collect();
+        let markup = page::added(reader, &lines, &self.query.search);
+        Ok((!lines.is_empty()).then_some(Added { id: "log", markup, last: self.place.lines }))
+    }
+}
+
 /// A log that is watched.
 struct Watched {
     tenant: Tenant,
     id: JobExecutionId,
     instance: InstanceCode,
-    query: LogQuery,
-    /// How far the page has it.
-    place: LogPlace,
+    /// The path before all pages.
+    base: String,
+    followed: Followed,
 }
 
 impl Moving for Watched {
@@ -138,18 +171,9 @@ impl Moving for Watched {
     async fn look(&mut self, _: &Principal, reader: &Reader) -> Result<Look, Failure> {
         // The execution is read first, so that a log that has ended is read to its end.
         let found = self.tenant.execution(self.id).await?;
-        let page = self.tenant.log_after(self.id, self.place, self.query.clone(), ADDED).await?;
-        let lines: Vec<_> = page.lines.iter().map(|(number, line)| numbered(*number, line)).collect();
-        if page.next.lines >= self.place.lines {
-            self.place = page.next;
-        }
-        let added = (!lines.is_empty()).then(|| Added {
-            id: "log",
-            markup: page::added(reader, &lines, &self.query.search),
-            last: self.place.lines,
-        });
-        let parts = vec![("status".to_owned(), page::status(&Execution::of(&found)))];
-        Ok(Look { parts, added, is_over: found.status.has_ended() && !page.has_more })
+        let added = self.followed.added(&self.tenant, self.id, reader).await?;
+        let parts = vec![("status".to_owned(), page::status(&self.base, &Execution::of(&found)))];
+        Ok(Look { parts, added, is_over: found.status.has_ended() && !self.followed.has_more })
     }
 }
 
@@ -163,8 +187,8 @@ async fn moving(
         tenant: visit.may.tenant().clone(),
         id: found.id,
         instance: found.instance.clone(),
-        query: wanted.query()?,
-        place: LogPlace { lines, bytes: 0 },
+        base: visit.base.clone(),
+        followed: Followed::after(lines, wanted.query()?),
     };
     watching.stream(&visit, watched)
 }

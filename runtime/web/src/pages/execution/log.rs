@@ -9,7 +9,7 @@ use crate::frame::{Frame, part};
 use crate::icons::icon;
 use crate::list::none;
 use crate::reader::Reader;
-use crate::status::pill;
+use crate::status::{favicon, pill, word};
 
 /// The levels of messages, each with what its choice shows.
 const LEVELS: [(&str, &str); 4] = [
@@ -161,11 +161,14 @@ pub(super) fn section(frame: &Frame, shown: &Shown) -> Markup {
                         lines => { "All " (frame.reader.number(lines)) " lines" },
                     }
                 }
+                @if shown.is_live() {
+                    button.button.small.needs-script type="button" data-follow aria-pressed="true" { "Follow" }
+                }
             }
-            @if shown.log.is_empty() {
-                (none("Nothing is logged yet."))
+            @if shown.log.is_empty() && !shown.is_live() {
+                (none("Nothing was logged."))
             } @else {
-                div.log #log tabindex="0" role="group" aria-label="The last lines of the log" data-digits=[digits(&shown.log)] {
+                div.log #log tabindex="0" role="group" aria-label="The last lines of the log" data-digits=[digits(&shown.log)] data-append data-last {
                     (added(&frame.reader, &shown.log, ""))
                 }
             }
@@ -174,11 +177,11 @@ pub(super) fn section(frame: &Frame, shown: &Shown) -> Markup {
 }
 
 /// The status of the execution in the page of its log, as a part that moves.
-pub fn status(shown: &Execution) -> Markup {
-    let word = crate::status::word(shown.status.as_str());
+pub fn status(base: &str, shown: &Execution) -> Markup {
+    let (word, icon) = (word(shown.status.as_str()), favicon(base, shown.status.as_str()));
     let title = format!("{word} · log of {} {} · Stepbox", shown.id, on_one_line(&shown.instance));
     html! {
-        span #status data-title=(title) data-said={ (word) "." } { (pill(shown.status.as_str())) }
+        span #status data-title=(title) data-said={ (word) "." } data-icon=(icon) { (pill(shown.status.as_str())) }
     }
 }
 
@@ -190,7 +193,7 @@ pub fn page(frame: &Frame, shown: &Log) -> Markup {
     html! {
         header.page-head {
             div {
-                h1 { "Log " (status(&shown.execution)) }
+                h1 { "Log " (status(&frame.base, &shown.execution)) }
                 p.lead { span { "Execution " (shown.execution.id) " of " (text(&shown.execution.instance)) } }
             }
             div.actions {

@@ -7,6 +7,7 @@ use stepbox_api::queue::QueueState;
 
 use super::{Shown, text};
 use crate::reader::Reader;
+use crate::status::{favicon, word};
 
 /// The shortest time of which a rate is said, in milliseconds.
 const RATE_AFTER_MS: u64 = 1_000;
@@ -87,12 +88,12 @@ fn said(progress: &Progress<'_>, status: Status) -> String {
         .map(|total| (u128::from(progress.tracking.processed) * 10 / u128::from(total)).min(10) * 10);
     match tenth {
         Some(tenth) if status == Status::Started => format!("{tenth} % of the items are processed."),
-        _ => format!("{}.", crate::status::word(status.as_str())),
+        _ => format!("{}.", word(status.as_str())),
     }
 }
 
 /// The one number of the page with what belongs to it. A failed or stopped execution says in its note how far it came.
-pub(super) fn hero(reader: &Reader, shown: &Shown) -> Markup {
+pub(super) fn hero(base: &str, reader: &Reader, shown: &Shown) -> Markup {
     let (progress, status) = (Progress::of(shown), shown.execution.status);
     let (title, said) = (format!("{} · Stepbox", super::title(shown)), said(&progress, status));
     let inner = match status {
@@ -103,7 +104,8 @@ pub(super) fn hero(reader: &Reader, shown: &Shown) -> Markup {
         Status::Completed => completed(reader, shown, &progress),
         Status::Stopped | Status::Failed | Status::Abandoned | Status::Unknown => html! {},
     };
-    html! { div #progress.hero data-title=(title) data-said=(said) { (inner) } }
+    let icon = favicon(base, status.as_str());
+    html! { div #progress.hero data-title=(title) data-said=(said) data-icon=(icon) { (inner) } }
 }
 
 fn waiting(reader: &Reader, shown: &Shown) -> Markup {
