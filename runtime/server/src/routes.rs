@@ -1,10 +1,10 @@
 //! The routes, one file for each noun. Each handler gets a thing with a right to it, and calls the tenant.
 
 mod archive;
-mod audit;
+pub(crate) mod audit;
 mod bulk;
 mod connectors;
-mod executions;
+pub(crate) mod executions;
 mod files;
 mod instances;
 mod interface;
@@ -12,14 +12,14 @@ mod jobs;
 mod launches;
 mod members;
 mod outputs;
-mod packages;
+pub(crate) mod packages;
 mod queue;
 mod session;
 mod steps;
 mod streams;
-mod tenants;
-mod tokens;
-mod trail;
+pub(crate) mod tenants;
+pub(crate) mod tokens;
+pub(crate) mod trail;
 mod users;
 mod workers;
 

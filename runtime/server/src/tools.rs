@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::conventions::limits::Limiters;
 use crate::conventions::metrics::HttpMeters;
+use crate::conventions::pending::{Inspected, Pending};
 use crate::streams::broadcaster::Broadcaster;
 
 /// What routes use besides things.
@@ -11,6 +12,10 @@ pub(crate) struct Tools {
     /// The folder for large bodies while they arrive.
     pub(crate) spool: PathBuf,
     pub(crate) limits: Limiters,
+    /// Components that were inspected, and not kept yet.
+    pub(crate) components: Pending<Inspected<stepbox_web::pages::components::Found>>,
+    /// Packages of connectors that were inspected, and not installed yet.
+    pub(crate) packages: Pending<Inspected<stepbox_web::pages::connectors::Found>>,
     pub(crate) meters: HttpMeters,
     pub(crate) streams: Broadcaster,
     /// The path of the interface: `/api/v1`, with what an embedder or a proxy has before it.

@@ -1,5 +1,17 @@
 //! The pages, one file for each noun.
 
+pub mod account;
+pub mod audit;
+pub mod components;
+pub mod connectors;
+pub mod dashboard;
+pub mod errors;
 pub mod failed;
 pub mod home;
+pub mod members;
+pub mod reference;
+pub mod schedules;
 pub mod sign_in;
+pub mod tenants;
+pub mod users;
+pub mod workers;

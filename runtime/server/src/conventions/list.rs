@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, LINK};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use super::answer::{Answer, negotiated};
 use super::asking::Asking;
 use super::cursor::Binding;
 use super::describing::Describing;
+use super::download::disposition;
 use super::failure::Failure;
 use super::input::{Input, pairs, parsed};
 
@@ -203,6 +204,33 @@ impl Asked {
         let query = query_of(&self.filters.iter().cloned().chain(own).collect::<Vec<_>>());
         HeaderValue::from_str(&format!("<?{query}>; rel=\"next\"")).ok()
     }
+}
+
+/// All rows of a list as a file of CSV, for a link of a page: browsers do not ask for a form.
+pub(crate) struct CsvFile<T> {
+    name: &'static str,
+    source: Source<T>,
+}
+
+impl<T> CsvFile<T> {
+    /// A list that the store reads page by page, as [`List::paged`] takes it.
+    pub(crate) fn of<F, Fut>(name: &'static str, source: F) -> Self
+    where
+        F: Fn(Option<String>, u32) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Page<T>, Failure>> + Send + 'static,
+    {
+        Self { name, source: Arc::new(move |after, limit| Box::pin(source(after, limit))) }
+    }
+}
+
+impl<T: Serialize + ToSchema + Send + Sync + 'static> Answer for CsvFile<T> {
+    async fn answer(self, _: &HeaderMap) -> Result<Response, Failure> {
+        let mut response = streamed("text/csv; charset=utf-8", self.source, Csv::of::<T>());
+        response.headers_mut().insert(CONTENT_DISPOSITION, disposition(self.name));
+        Ok(response)
+    }
+
+    fn describe(_: &mut Describing) {}
 }
 
 /// How rows become lines.
