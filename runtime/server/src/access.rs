@@ -16,7 +16,7 @@ mod things;
 
 pub use authenticate::{Authenticate, NotAuthenticated};
 pub(crate) use doors::{Doors, Standing, Whose};
-pub(crate) use may::{Administer, Edit, Entry, History, Launch, May, Operate, View};
+pub(crate) use may::{Administer, Edit, Entry, History, Launch, May, Operate, RightOf, View};
 pub(crate) use opened::Opened;
 pub use own::OwnUsers;
 pub(crate) use own::cookie;

@@ -12,6 +12,7 @@ mod dashboard;
 mod form;
 mod members;
 mod problem_page;
+mod profiles;
 mod reading;
 mod reference;
 mod sign_in;
@@ -32,6 +33,7 @@ pub(crate) fn table() -> Table {
         assets::routes,
         sign_in::routes,
         dashboard::routes,
+        profiles::routes,
         connectors::routes,
         steps::routes,
         workers::routes,

@@ -6,11 +6,13 @@
 
 pub mod assets;
 pub mod blocks;
+pub mod form;
 pub mod frame;
 pub mod icons;
 pub mod list;
 pub mod pages;
 pub mod problem;
+mod prose;
 pub mod reader;
 pub mod status;
 

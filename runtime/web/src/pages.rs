@@ -9,6 +9,7 @@ pub mod errors;
 pub mod failed;
 pub mod home;
 pub mod members;
+pub mod profiles;
 pub mod reference;
 pub mod schedules;
 pub mod sign_in;
