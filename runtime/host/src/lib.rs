@@ -91,7 +91,7 @@ pub use access::{
 pub use builder::Builder;
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
 pub use error::{BrokenInstance, Error};
-pub use execution_log::LogListener;
+pub use execution_log::{LogListener, LogPage, LogPlace, LogQuery};
 pub use job_lifecycle::{Progress, RestartOptions};
 pub use metrics::METRICS_TYPE;
 pub use policy::{AskedGrant, FilesPolicy, Policy, Quotas};
@@ -118,7 +118,7 @@ pub use system_clock::SystemClock;
 pub use tenant::{
     ExecutionOutput, FileOptions, FormAsk, Inspected, InspectedConnector, InstanceEdit, NewInstance,
     NotRemoved, Publication, PublishOptions, Purge, Purged, Reimport, RunOptions, Running, Tenant, Upload,
-    receive_component,
+    WarningsPage, receive_component,
 };
 pub use tenants::TenantStanding;
 pub use timing::{LEASE_MS, LEASE_MS_MIN, STOP_CHECK_MS};

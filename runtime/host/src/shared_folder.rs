@@ -9,7 +9,7 @@
 //! ```
 
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -158,15 +158,31 @@ impl SharedFolder {
 
     /// All pieces of a log.
     pub(crate) fn log(&self, id: JobExecutionId) -> Result<Vec<u8>, ConnectorError> {
-        let (mut log, folder) = (Vec::new(), format!("executions/{id}/log/"));
-        let files = self.files()?;
-        let listed = files.list(folder.trim_end_matches('/'))?;
-        // Other users of the folder may have left files with other names. Some of these names could not even
-        // be requested.
-        for path in listed.iter().filter(|path| path.strip_prefix(&folder).is_some_and(is_piece_of_a_log)) {
-            log.extend(files.get(path, LOG_PIECE_BYTES_MAX)?.unwrap_or_default());
+        let mut log = Vec::new();
+        for path in self.pieces_of_log(id)? {
+            log.extend(self.piece_of_log(&path)?);
         }
         Ok(log)
+    }
+
+    /// The paths of a log's pieces, in their order.
+    fn pieces_of_log(&self, id: JobExecutionId) -> Result<Vec<String>, ConnectorError> {
+        let folder = format!("executions/{id}/log/");
+        let mut listed = self.files()?.list(folder.trim_end_matches('/'))?;
+        // Other users of the folder may have left files with other names. Some of these names could not even
+        // be requested.
+        listed.retain(|path| path.strip_prefix(&folder).is_some_and(is_piece_of_a_log));
+        Ok(listed)
+    }
+
+    fn piece_of_log(&self, path: &str) -> Result<Vec<u8>, ConnectorError> {
+        Ok(self.files()?.get(path, LOG_PIECE_BYTES_MAX)?.unwrap_or_default())
+    }
+
+    /// A log, of which one piece is in memory at a time.
+    pub(crate) fn open_log(&self, id: JobExecutionId) -> std::io::Result<Box<dyn Read>> {
+        let paths = self.pieces_of_log(id).map_err(std::io::Error::other)?;
+        Ok(Box::new(Pieces { shared: self.clone(), paths: paths.into_iter(), piece: Cursor::default() }))
     }
 
     /// Stores an uploaded file, in pieces. The last thing that is written says that it is whole.
@@ -302,6 +318,26 @@ fn upload(tenant: &TenantId, id: &FileId) -> String {
 }
 
 /// Whether `put_log` could have created this name.
+/// The bytes of a log, piece after piece.
+struct Pieces {
+    shared: SharedFolder,
+    paths: std::vec::IntoIter<String>,
+    piece: Cursor<Vec<u8>>,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let read = self.piece.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let Some(path) = self.paths.next() else { return Ok(0) };
+            self.piece = Cursor::new(self.shared.piece_of_log(&path).map_err(std::io::Error::other)?);
+        }
+    }
+}
+
 fn is_piece_of_a_log(name: &str) -> bool {
     let is_number =
         |text: &str| (8..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());

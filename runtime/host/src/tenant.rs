@@ -10,10 +10,12 @@ mod forms;
 mod guarded;
 mod instances;
 mod left_over;
+mod logs;
 mod members;
 mod outputs;
 mod queue;
 mod reimport;
+mod warnings;
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ pub use left_over::NotRemoved;
 pub use outputs::ExecutionOutput;
 pub use queue::{Publication, PublishOptions};
 pub use reimport::Reimport;
+pub use warnings::WarningsPage;
 
 /// A tenant of an installation, and the user who acts there.
 ///

@@ -24,5 +24,5 @@ pub(crate) use own_tokens::OfSelf;
 pub(crate) use public::{Anybody, Signed};
 pub(crate) use things::{
     Connectors, Executions, FileChanges, Files, Installation, InstallationTrail, Instances, Members,
-    OneExecution, OneInstance, OneOutput, Steps, TheTenant, ToLaunch, Trail,
+    OneExecution, OneInstance, OneOutput, Steps, TheTenant, ThingOf, ToLaunch, Trail,
 };

@@ -9,7 +9,9 @@ mod assets;
 mod audit;
 mod connectors;
 mod dashboard;
+mod execution;
 mod form;
+mod live;
 mod members;
 mod problem_page;
 mod profiles;
@@ -33,6 +35,7 @@ pub(crate) fn table() -> Table {
         assets::routes,
         sign_in::routes,
         dashboard::routes,
+        execution::routes,
         profiles::routes,
         connectors::routes,
         steps::routes,

@@ -30,7 +30,7 @@ use crate::tools::Tools;
 pub(crate) struct Sample {
     pub(crate) stepbox: Stepbox,
     pub(crate) routes: Router,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub(crate) fn tenant_id(name: &str) -> TenantId {
@@ -64,7 +64,12 @@ impl Sample {
         }
         let options = change(ApiOptions::new(&spool));
         let routes = api(stepbox.clone(), Arc::new(SayWho(stepbox.accounts())), options);
-        Self { stepbox, routes, _folder: folder }
+        Self { stepbox, routes, folder }
+    }
+
+    /// The folder with everything of the installation; `data` in it is the data folder.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// The number of an execution of the instance with that code.

@@ -235,6 +235,16 @@ impl<S: JobRepository, I: Interposer> Executions for Interposed<S, I> {
         self.around(Call::Read("warnings"), self.store.warnings(tenant, id)).await
     }
 
+    async fn some_warnings(
+        &self,
+        tenant: &TenantId,
+        id: JobExecutionId,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Listing<Warning>> {
+        self.around(Call::Read("some_warnings"), self.store.some_warnings(tenant, id, skip, limit)).await
+    }
+
     async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>> {
         self.around(Call::Read("purgeable"), self.store.purgeable(tenant, filter)).await
     }

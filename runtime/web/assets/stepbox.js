@@ -30,6 +30,8 @@
   const titled = () => {
     const part = document.querySelector("[data-title]");
     if (part && part.dataset.title) document.title = part.dataset.title;
+    const icon = document.querySelector("link[rel=icon]");
+    if (part && part.dataset.icon && icon.getAttribute("href") !== part.dataset.icon) icon.href = part.dataset.icon;
     if (part && said && part.dataset.said !== last) {
       if (last) said.textContent = part.dataset.said;
       last = part.dataset.said;
@@ -40,12 +42,43 @@
 
   // A log that is followed shows its last line.
   document.addEventListener("htmx:after:swap", () => {
-    const follow = document.querySelector("[data-follow][aria-pressed=true]");
-    const log = follow && document.querySelector("[data-append]");
-    if (log) log.scrollTop = log.scrollHeight;
+    const log = document.querySelector("[data-append]");
+    if (!log) return;
+    // A page that is open for days does not grow for ever. All lines are in the log.
+    const lines = all("p[id]", log);
+    lines.slice(0, Math.max(0, lines.length - 4000)).forEach((line) => line.remove());
+    if (document.querySelector("[data-follow][aria-pressed=true]")) log.scrollTop = log.scrollHeight;
   });
   all("[data-follow]").forEach((button) => button.addEventListener("click", () => {
     button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+  }));
+
+  // A log begins at its end, unless a line of it is named. One that is not in the page is in another part of the log.
+  const log = document.querySelector("[data-last]");
+  const line = /^#L([0-9]+)$/.exec(location.hash);
+  if (log && line && !document.getElementById("L" + line[1])) {
+    const whole = location.pathname.replace(/(\/executions\/[0-9]+)$/, "$1/log");
+    if (!new URLSearchParams(location.search).has("line")) location.replace(whole + "?line=" + line[1] + location.hash);
+  } else if (log && !line) {
+    const wanted = log.querySelector(".hit");
+    if (wanted) wanted.scrollIntoView({ block: "center" }); else log.scrollTop = log.scrollHeight;
+  }
+
+  // A file that is sent as it is, to an address of the interface. Its answer has the number of the new thing.
+  all("form[data-raw]").forEach((form) => form.addEventListener("submit", async (event) => {
+    const file = form.querySelector("input[type=file]")?.files[0];
+    if (!file) return;
+    event.preventDefault();
+    const place = form.querySelector("[data-refused]");
+    const say = (text) => { place.textContent = text; place.hidden = !text; };
+    say("");
+    try {
+      const headers = { "Content-Type": "application/octet-stream", Accept: "application/json" };
+      const answer = await fetch(form.dataset.raw, { method: "POST", headers, body: file });
+      const said = await answer.json();
+      if (answer.ok) location.assign(form.dataset.then + said.id);
+      else say([said.detail, said.help].filter(Boolean).join(". "));
+    } catch { say("The file did not arrive. Try it again."); }
   }));
 
   // Copying. The old way serves pages without TLS.

@@ -20,12 +20,15 @@ pub struct Asset {
 /// The files, by the names that pages know.
 static ASSETS: LazyLock<Vec<(&str, Asset)>> = LazyLock::new(|| {
     let script = "text/javascript; charset=utf-8";
-    let files: [(&str, &str, &[u8]); 5] = [
+    let files: [(&str, &str, &[u8]); 8] = [
         ("style.css", "text/css; charset=utf-8", include_bytes!("../assets/style.css")),
         ("htmx.js", script, include_bytes!("../assets/htmx-4.0.1.min.js")),
         ("hx-sse.js", script, include_bytes!("../assets/hx-sse-4.0.1.min.js")),
         ("stepbox.js", script, include_bytes!("../assets/stepbox.js")),
         ("favicon.svg", "image/svg+xml", include_bytes!("../assets/favicon.svg")),
+        ("favicon-moving.svg", "image/svg+xml", include_bytes!("../assets/favicon-moving.svg")),
+        ("favicon-failed.svg", "image/svg+xml", include_bytes!("../assets/favicon-failed.svg")),
+        ("favicon-completed.svg", "image/svg+xml", include_bytes!("../assets/favicon-completed.svg")),
     ];
     let asset = |(known, media_type, bytes): (&'static str, _, &'static [u8])| {
         let (stem, ending) = known.rsplit_once('.').unwrap_or((known, ""));

@@ -140,7 +140,7 @@ impl Frame {
                 }
                 (self.menus())
                 @if let Some(live) = &head.live {
-                    div #live hidden hx-sse:connect=(live) hx-swap="none" {}
+                    div #live hidden hx-sse:connect=(live) hx-sse:close="end" hx-swap="none" {}
                     p.sr role="status" #said {}
                 }
             },

@@ -6,6 +6,7 @@ pub mod components;
 pub mod connectors;
 pub mod dashboard;
 pub mod errors;
+pub mod execution;
 pub mod failed;
 pub mod home;
 pub mod members;

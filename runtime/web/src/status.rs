@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::assets::address;
 use crate::icons::icon;
 
 /// The drawing and the word of a status of an execution or a step, as the API writes it.
@@ -29,6 +30,17 @@ pub fn word(status: &str) -> &'static str {
 /// Whether an execution in this status still goes on, so that it can be stopped.
 pub fn is_running(status: &str) -> bool {
     matches!(status, "QUEUED" | "STARTING" | "STARTED" | "STOPPING" | "PAUSING" | "PAUSED")
+}
+
+/// The address of the icon of a page about an execution in this status.
+pub(crate) fn favicon(base: &str, status: &str) -> String {
+    let known = match status {
+        "FAILED" => "favicon-failed.svg",
+        "COMPLETED" => "favicon-completed.svg",
+        status if is_running(status) => "favicon-moving.svg",
+        _ => "favicon.svg",
+    };
+    address(base, known)
 }
 
 /// A status as word, shape and colour.

@@ -95,6 +95,17 @@ pub trait Executions: Send + Sync + 'static {
     /// A step stores at most [`WARNINGS_STORED_MAX`](crate::findings::WARNINGS_STORED_MAX) warnings.
     async fn warnings(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Listing<Warning>>;
 
+    /// Up to `limit` of them, after the first `skip` ones.
+    ///
+    /// Warnings are only ever added behind the last one, so a page stays the same, and few are ever skipped.
+    async fn some_warnings(
+        &self,
+        tenant: &TenantId,
+        id: JobExecutionId,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Listing<Warning>>;
+
     /// The executions that [`purge`](Self::purge) would delete, oldest first.
     async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>>;
 

@@ -11,7 +11,6 @@ use stepbox_batch::execution::{
     StepExecution, StopRequest, Warning,
 };
 use stepbox_batch::instance_form::Mode;
-use stepbox_batch::log::LogLine;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox_batch::ports::{Listing, RepositoryError};
 use tokio::sync::watch;
@@ -19,7 +18,7 @@ use tokio::sync::watch;
 use super::Tenant;
 use super::left_over::{NotRemoved, Removal};
 use crate::error::Error;
-use crate::execution_log::{self, LogListener};
+use crate::execution_log::LogListener;
 use crate::job_lifecycle::{
     self, BegunRun, First, Progress, RestartOptions, RunNames, refuse_unless_interrupted, warnings_of_parts,
 };
@@ -286,24 +285,6 @@ impl Tenant {
     /// The parts with all their parameters, for what is done with them here.
     pub(super) async fn stored_partitions(&self, id: JobExecutionId) -> Result<Vec<JobExecution>, Error> {
         Ok(self.installation.repository.partitions(&self.id, id).await?)
-    }
-
-    /// The log of an execution.
-    pub async fn log(&self, id: JobExecutionId) -> Result<Vec<LogLine>, Error> {
-        // A damaged execution has a log too.
-        if self.installation.repository.ancestry(&self.id, id).await?.is_empty() {
-            return Err(Error::no_execution(id));
-        }
-        if let Some(shared) = self.installation.data.shared() {
-            let log = shared.wait(move |shared| shared.log(id)).await?;
-            return Ok(execution_log::parse(&log));
-        }
-        let path = self.installation.data.execution(id);
-        execution_log::read(&path).map_err(|source| Error::DataFolder {
-            path,
-            action: "cannot be read",
-            source,
-        })
     }
 
     /// Requests a stop of an execution, wherever it runs.

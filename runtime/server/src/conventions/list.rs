@@ -149,6 +149,24 @@ impl<T: Send + Sync + Clone + 'static> List<T> {
     }
 }
 
+/// All rows of a list as a file to download, in a form that its address decides.
+pub(crate) struct Saved<T> {
+    pub(crate) name: String,
+    pub(crate) list: List<T>,
+}
+
+impl<T: Serialize + ToSchema + Send + Sync + 'static> Answer for Saved<T> {
+    async fn answer(self, headers: &HeaderMap) -> Result<Response, Failure> {
+        let mut response = self.list.answer(headers).await?;
+        response.headers_mut().insert(CONTENT_DISPOSITION, disposition(&self.name));
+        Ok(response)
+    }
+
+    fn describe(operation: &mut Describing) {
+        List::<T>::describe(operation);
+    }
+}
+
 /// One page of a list as JSON.
 #[derive(Serialize)]
 struct Shown<'a, T> {
@@ -198,6 +216,12 @@ impl<T: Serialize + ToSchema + Send + Sync + 'static> Answer for List<T> {
 }
 
 impl Asked {
+    /// All rows, as `text/csv` or as `application/jsonl`.
+    pub(crate) fn all_as(form: &'static str) -> Self {
+        let (after, filters) = (None, Vec::new());
+        Self { after, limit: LIMIT, binding: Binding::new("", &filters), filters, form }
+    }
+
     /// The next page, as a link from this one.
     fn link(&self, next: &str) -> Option<HeaderValue> {
         let own = [("limit".to_owned(), self.limit.to_string()), ("after".to_owned(), next.to_owned())];

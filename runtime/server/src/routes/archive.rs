@@ -10,10 +10,11 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde::Serialize;
 use stepbox::batch::execution::JobExecution;
-use stepbox::batch::name::StepName;
-use stepbox::{Tenant, WrittenInput, open_regular};
+use stepbox::batch::name::{JobExecutionId, StepName};
+use stepbox::{LogPlace, LogQuery, Tenant, WrittenInput, open_regular};
 use stepbox_api::execution::{Execution, LogLine, Warning};
 use stepbox_api::list::Row;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
@@ -36,9 +37,13 @@ const PIECES: usize = 8;
 /// How long a piece is, in bytes.
 const PIECE: usize = 64 << 10;
 
+/// How many lines of the log are in memory at a time.
+const LINES: usize = 2_000;
+
 /// A file of the archive.
 enum Entry {
     Text { name: String, text: Vec<u8> },
+    Log { name: String, log: LogLines },
     File { name: String, file: File },
     Output { name: String, file: WrittenInput },
 }
@@ -63,11 +68,10 @@ async fn whole(may: May<History, OneOutput>, (): ()) -> Result<Download, Failure
 
 async fn entries(tenant: &Tenant, execution: &JobExecution) -> Result<Vec<Entry>, Failure> {
     let id = execution.id;
-    let log: Vec<_> = tenant.log(id).await?.iter().map(LogLine::of).collect();
     let warnings = Row::of(&tenant.warnings(id).await?, Warning::of);
     let mut entries = vec![
         Entry::Text { name: "execution.json".to_owned(), text: lines(&[Execution::of(execution)])? },
-        Entry::Text { name: "log.jsonl".to_owned(), text: lines(&log)? },
+        Entry::Log { name: "log.jsonl".to_owned(), log: LogLines::of(tenant, id) },
         Entry::Text { name: "warnings.jsonl".to_owned(), text: lines(&warnings)? },
     ];
     for (step, path) in tenant.rejected_items(id).await? {
@@ -117,6 +121,7 @@ fn write(entries: Vec<Entry>, to: Pieces) -> io::Result<()> {
     for entry in entries {
         let (name, mut content): (_, Box<dyn Read>) = match entry {
             Entry::Text { name, text } => (name, Box::new(io::Cursor::new(text))),
+            Entry::Log { name, log } => (name, Box::new(log)),
             Entry::File { name, file } => (name, Box::new(file)),
             Entry::Output { name, file } => (name, Box::new(file)),
         };
@@ -124,6 +129,37 @@ fn write(entries: Vec<Entry>, to: Pieces) -> io::Result<()> {
         io::copy(&mut content, &mut archive)?;
     }
     archive.finish().map_err(io::Error::other)?.into_inner().flush()
+}
+
+/// A log as JSON Lines, of which a part is in memory at a time. Reading waits, so it is for a thread that may block.
+struct LogLines {
+    tenant: Tenant,
+    id: JobExecutionId,
+    runtime: Handle,
+    /// The place of the next part; `None` after the last one.
+    next: Option<LogPlace>,
+    part: io::Cursor<Vec<u8>>,
+}
+
+impl LogLines {
+    fn of(tenant: &Tenant, id: JobExecutionId) -> Self {
+        let (tenant, runtime) = (tenant.clone(), Handle::current());
+        Self { tenant, id, runtime, next: Some(LogPlace::default()), part: io::Cursor::default() }
+    }
+}
+
+impl Read for LogLines {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.part.read(buffer)?;
+            let Some(place) = self.next.filter(|_| read == 0 && !buffer.is_empty()) else { return Ok(read) };
+            let some = self.tenant.log_after(self.id, place, LogQuery::default(), LINES);
+            let page = self.runtime.block_on(some).map_err(io::Error::other)?;
+            let shown: Vec<_> = page.lines.iter().map(|(_, line)| LogLine::of(line)).collect();
+            self.part = io::Cursor::new(lines(&shown).map_err(|_| io::ErrorKind::InvalidData)?);
+            self.next = page.has_more.then_some(page.next);
+        }
+    }
 }
 
 /// Sends what is written, piece by piece. It waits for the client.

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use stepbox::batch::access::InstanceRight;
 use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
-use stepbox::{Purge, Tenant, open_regular};
+use stepbox::{LogPage, LogPlace, LogQuery, Purge, Tenant, open_regular};
 use stepbox_api::execution::{Execution, LogLine, NotRemoved, Purged, RejectedItems, Warning};
 use stepbox_api::list::{DamagedRow, Row};
 use stepbox_api::request::PurgeExecutions;
@@ -18,7 +19,7 @@ use crate::access::{Administer, Executions, History, May, OneExecution, OneOutpu
 use crate::conventions::answer::{All, Shown};
 use crate::conventions::download::Download;
 use crate::conventions::failure::Failure;
-use crate::conventions::input::{Body, InPath};
+use crate::conventions::input::{Body, InPath, plain_number};
 use crate::conventions::list::{Asked, List, Listed, Page, Unfiltered};
 use crate::table::Table;
 
@@ -108,20 +109,92 @@ async fn show(may: May<History, OneExecution>, (): ()) -> Result<Shown<Execution
     Ok(Shown(Execution::of(may.found()).with_queue(entry.as_ref())))
 }
 
+/// Which warnings are listed.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WarningFilter {
+    /// Only warnings with this text in their step, code, reason, place or item, whether its letters are large or small.
+    pub(crate) search: Option<String>,
+}
+
 async fn warnings(
     may: May<History, OneExecution>,
-    Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
+    Listed { page, filter }: Listed<WarningFilter>,
 ) -> Result<List<Warning>, Failure> {
-    let warnings = may.tenant().warnings(may.found().id).await?;
-    Ok(numbered(page, Row::of(&warnings, Warning::of)))
+    let (tenant, id, search) = (may.tenant().clone(), may.found().id, filter.search.unwrap_or_default());
+    Ok(List::paged(page, move |after, limit| some_warnings(tenant.clone(), id, search.clone(), after, limit)))
+}
+
+/// A page of warnings. Its key is how many warnings are before the next page.
+pub(crate) async fn some_warnings(
+    tenant: Tenant,
+    id: JobExecutionId,
+    search: String,
+    after: Option<String>,
+    limit: u32,
+) -> Result<Page<Warning>, Failure> {
+    let skip = after.as_deref().map_or(Some(0), plain_number).ok_or_else(no_such_cursor)?;
+    let found = tenant.some_warnings(id, skip, &search, limit).await?;
+    let next = found.next.map(|next| next.to_string());
+    Ok(Page { rows: Row::of(&found.rows, Warning::of), next })
+}
+
+fn no_such_cursor() -> Failure {
+    Failure::bad_request("cursor-invalid", "the cursor is none of this list")
+        .with_help("begin at the first page, without `after`")
+}
+
+/// Which lines of a log are listed.
+#[derive(Debug, Default, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogFilter {
+    /// Only messages of this level, and graver ones: `error`, `warning`, `info` or `debug`.
+    pub(crate) level: Option<String>,
+    /// Only messages about the step with this name.
+    pub(crate) step: Option<String>,
+    /// Only messages with this text, whether its letters are large or small.
+    pub(crate) search: Option<String>,
+}
+
+impl LogFilter {
+    /// The filter as the host knows it.
+    pub(crate) fn query(self) -> Result<LogQuery, Failure> {
+        let level = self.level.as_deref().map(|word| {
+            let known = [LogLevel::Error, LogLevel::Warning, LogLevel::Info, LogLevel::Debug];
+            let found = known.into_iter().find(|level| level.to_string() == word);
+            found.ok_or_else(|| {
+                Failure::bad_request("query-invalid", "the query is wrong: there is no such `level`")
+            })
+        });
+        Ok(LogQuery { level: level.transpose()?, step: self.step, search: self.search.unwrap_or_default() })
+    }
 }
 
 async fn log(
     may: May<History, OneExecution>,
-    Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
+    Listed { page, filter }: Listed<LogFilter>,
 ) -> Result<List<LogLine>, Failure> {
-    let lines = may.tenant().log(may.found().id).await?;
-    Ok(numbered(page, lines.iter().map(|line| Row::Whole(LogLine::of(line))).collect()))
+    let (tenant, id, query) = (may.tenant().clone(), may.found().id, filter.query()?);
+    Ok(List::paged(page, move |after, limit| lines(tenant.clone(), id, query.clone(), after, limit)))
+}
+
+pub(crate) async fn lines(
+    tenant: Tenant,
+    id: JobExecutionId,
+    query: LogQuery,
+    after: Option<String>,
+    limit: u32,
+) -> Result<Page<LogLine>, Failure> {
+    let place = after.as_deref().map_or(Some(LogPlace::default()), place_of).ok_or_else(no_such_cursor)?;
+    let LogPage { lines, next, has_more } = tenant.log_after(id, place, query, limit as usize).await?;
+    let rows = lines.iter().map(|(_, line)| Row::Whole(LogLine::of(line))).collect();
+    Ok(Page { rows, next: has_more.then(|| format!("{}-{}", next.lines, next.bytes)) })
+}
+
+/// A place in a log, as keys of its list have it.
+fn place_of(key: &str) -> Option<LogPlace> {
+    let (lines, bytes) = key.split_once('-')?;
+    Some(LogPlace { lines: plain_number(lines)?, bytes: plain_number(bytes)? })
 }
 
 /// A list whose rows have no name but their place.

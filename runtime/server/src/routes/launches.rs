@@ -11,6 +11,7 @@ use stepbox::batch::name::{Digest, JobExecutionId, StepName};
 use stepbox::{Error, FileOptions, PublishOptions, Published, RestartOptions, Tenant};
 use stepbox_api::execution::{Abandoned, Execution, Launched, NotRemoved, PauseAnswer, StopAnswer};
 use stepbox_api::request::{Launch as Asked, Restart};
+use tokio::io::AsyncRead;
 use utoipa::ToSchema;
 
 use super::files::Arrived;
@@ -248,17 +249,28 @@ async fn reimport(
     ),
 ) -> Result<Accepted, Failure> {
     tools.limits.launch(&who)?;
+    let published = reimported(&may, &step, items.file, (key, &who)).await?;
+    accepted(&tools, may.tenant(), published, wait, "../").await
+}
+
+/// Lets a step read corrected items, under a key of the caller if there is one.
+pub(crate) async fn reimported(
+    may: &May<Launch, OneExecution>,
+    step: &str,
+    items: impl AsyncRead + Unpin,
+    (key, who): (Option<String>, &str),
+) -> Result<Published, Failure> {
     let (tenant, id) = (may.tenant(), may.found().id);
-    let step = StepName::new(&step).map_err(Error::from)?;
-    let file = tenant.upload_file("corrected items", items.file, FileOptions::default()).await?;
+    let step = StepName::new(step).map_err(Error::from)?;
+    let file = tenant.upload_file("corrected items", items, FileOptions::default()).await?;
     let asked = (step.as_str(), file.digest.as_str());
-    let idempotency = named(key, &who, &format!("reimport {id}"), &asked)?;
+    let idempotency = named(key, who, &format!("reimport {id}"), &asked)?;
     let published = tenant.publish_reimport(id, &step, &file.id, idempotency).await;
     if !matches!(published, Ok(Published::Queued(_))) {
         // Nothing reads this file. If it cannot be removed now, it is removed when its time is over.
         let _ = tenant.remove_file(file.id.as_str()).await;
     }
-    accepted(&tools, tenant, published?, wait, "../").await
+    Ok(published?)
 }
 
 async fn stop(may: May<Launch, OneExecution>, (): ()) -> Result<Shown<StopAnswer>, Failure> {

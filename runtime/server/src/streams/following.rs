@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stepbox::Tenant;
 use stepbox::batch::access::{Principal, Right, Thing};
 use stepbox::batch::execution::event::{EventNumber, ExecutionEvent, Happened};
 use stepbox::batch::instance_form::FormRights;
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
+use stepbox::{LogPlace, LogQuery, Tenant};
 use stepbox_api::event::{Event, Gap, Progress};
 use stepbox_api::execution::{Execution, LogLine};
 use tokio::sync::broadcast::error::RecvError;
@@ -56,8 +56,8 @@ impl Following {
     pub(crate) async fn run(self, from: From, client: mpsc::Sender<String>) {
         let tools = self.tools.clone();
         tools.meters.live_streams.inc();
-        let mut stream =
-            Stream { log_sent: from.log_after, following: self, client, last: EventNumber::BEGINNING };
+        let log_sent = from.log_after.map(|lines| LogPlace { lines, bytes: 0 });
+        let mut stream = Stream { log_sent, following: self, client, last: EventNumber::BEGINNING };
         // The listener has gone, or was told the end.
         let _ = stream.follow(from.after).await;
         tools.meters.live_streams.dec();
@@ -69,8 +69,8 @@ struct Stream {
     client: mpsc::Sender<String>,
     /// The last event that was looked at.
     last: EventNumber,
-    /// How many lines of the log were sent.
-    log_sent: Option<u64>,
+    /// How far the log was sent.
+    log_sent: Option<LogPlace>,
 }
 
 impl Stream {
@@ -236,21 +236,29 @@ impl Stream {
 
     /// Sends the lines of the log that were not sent.
     async fn log(&mut self) -> Result<(), Over> {
-        let (Some(sent), Subject::Execution { id, .. }) = (self.log_sent, &self.following.subject) else {
+        let (Some(mut place), Subject::Execution { id, .. }) = (self.log_sent, &self.following.subject)
+        else {
             return Ok(());
         };
-        // A log that cannot be read now may be read later.
-        let Ok(lines) = self.following.tenant.log(*id).await else { return Ok(()) };
-        let fresh: Vec<_> = lines.iter().skip(usize::try_from(sent).unwrap_or(usize::MAX)).collect();
-        let mut number = sent;
-        for some in fresh.chunks(LINES_TOGETHER) {
-            let shown: Vec<_> = some.iter().map(|line| LogLine::of(line)).collect();
-            let first = number + 1;
-            number += some.len() as u64;
-            self.send(event("log", None, &json!({ "first": first, "lines": shown }))).await?;
+        loop {
+            let some = self.following.tenant.log_after(*id, place, LogQuery::default(), LINES_TOGETHER).await;
+            // A log that cannot be read now may be read later. One that is shorter has none of the lines.
+            let Ok(page) = some else { return Ok(()) };
+            if page.next.lines < place.lines {
+                return Ok(());
+            }
+            place = page.next;
+            // A line that Stepbox did not write has a number, and is left out.
+            for lines in page.lines.chunk_by(|(one, _), (next, _)| one + 1 == *next) {
+                let shown: Vec<_> = lines.iter().map(|(_, line)| LogLine::of(line)).collect();
+                let first = lines.first().map_or(0, |(number, _)| *number);
+                self.send(event("log", None, &json!({ "first": first, "lines": shown }))).await?;
+            }
+            self.log_sent = Some(place);
+            if !page.has_more {
+                return Ok(());
+            }
         }
-        self.log_sent = Some(number);
-        Ok(())
     }
 
     async fn send(&self, text: String) -> Result<(), Over> {

@@ -6,7 +6,7 @@ use stepbox_batch::execution::{
     Checkpoint, Counts, ExecutionContext, Failure, JobExecution, Save, StepExecution, SummaryValue, Tracking,
 };
 use stepbox_batch::metering::ResourceUsage;
-use stepbox_batch::name::{JobExecutionId, StepName};
+use stepbox_batch::name::{JobExecutionId, StepName, TenantId};
 use stepbox_batch::ports::JobRepository;
 use stepbox_batch::remedy::{HttpList, Remedy};
 
@@ -166,6 +166,21 @@ pub async fn append_warnings(store: &dyn JobRepository) {
         store.save(&other_lease, Save { warnings: &elsewhere, ..Save::default() }).await.unwrap();
     }
     assert_eq!(store.warnings(&tenant(), execution.id).await.unwrap(), all);
+    for (skip, limit, expected) in [
+        (0, 4, 0..4),
+        (0, 100, 0..25),
+        (7, 4, 7..11),
+        (23, 4, 23..25),
+        (25, 4, 25..25),
+        (u64::MAX, 4, 25..25),
+    ] {
+        let some = store.some_warnings(&tenant(), execution.id, skip, limit).await.unwrap();
+        assert_eq!(some, all[expected].to_vec(), "{limit} after {skip}");
+    }
+    assert_eq!(
+        store.some_warnings(&TenantId::new("stranger").unwrap(), execution.id, 0, 4).await.unwrap(),
+        []
+    );
     assert_eq!(store.warnings(&tenant(), other.id).await.unwrap().len(), 3);
     assert_eq!(store.warnings(&tenant(), JobExecutionId(999)).await.unwrap(), []);
 }

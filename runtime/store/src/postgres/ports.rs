@@ -290,6 +290,16 @@ impl Executions for PostgresStore {
         look!(self, |db| steps::warnings(db, tenant, id))
     }
 
+    async fn some_warnings(
+        &self,
+        tenant: &TenantId,
+        id: JobExecutionId,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Listing<Warning>> {
+        look!(self, |db| steps::some_warnings(db, tenant, id, skip, limit))
+    }
+
     async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>> {
         look!(self, |db| purging::purgeable(db, tenant, filter))
     }

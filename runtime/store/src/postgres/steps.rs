@@ -104,10 +104,36 @@ pub(super) const WARNINGS: &str = "SELECT step, code, reason, place, item FROM w
 /// The warnings of an execution, in the order in which they came.
 pub(super) async fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Listing<Warning>> {
     let execution_id = stored_id(id);
+    let rows = db.rows(WARNINGS, &named! {"tenant": tenant.as_str(), "id": execution_id}).await?;
+    read_warnings(&rows, execution_id, 0)
+}
+
+pub(super) const SOME_WARNINGS: &str = "SELECT step, code, reason, place, item FROM warnings
+               WHERE tenant = :tenant AND execution_id = :id ORDER BY lease_token, save_number, number
+               LIMIT :limit OFFSET :skip";
+
+/// Up to `limit` warnings of an execution, after the first `skip` ones.
+pub(super) async fn some_warnings(
+    db: &Db,
+    tenant: &TenantId,
+    id: JobExecutionId,
+    skip: u64,
+    limit: u32,
+) -> Outcome<Listing<Warning>> {
+    let execution_id = stored_id(id);
+    let values = named! {
+        "tenant": tenant.as_str(), "id": execution_id, "limit": i64::from(limit),
+        "skip": i64::try_from(skip).unwrap_or(i64::MAX),
+    };
+    read_warnings(&db.rows(SOME_WARNINGS, &values).await?, execution_id, skip)
+}
+
+/// Reads warnings. A damaged one is named by its place among those of the execution.
+fn read_warnings(rows: &[Row], execution_id: i64, skip: u64) -> Outcome<Listing<Warning>> {
     let mut found = Listing::default();
-    for row in db.rows(WARNINGS, &named! {"tenant": tenant.as_str(), "id": execution_id}).await? {
-        let warning = WarningRecord::read(&row).and_then(|record| Ok(record.into_warning(execution_id)?));
-        let name = format!("{} of execution {execution_id}", found.rows() + 1);
+    for row in rows {
+        let warning = WarningRecord::read(row).and_then(|record| Ok(record.into_warning(execution_id)?));
+        let name = format!("{} of execution {execution_id}", skip + found.rows() as u64 + 1);
         found.push(listed(Listed::named("warning", name), warning)?);
     }
     Ok(found)

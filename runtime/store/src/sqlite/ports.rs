@@ -241,6 +241,17 @@ impl Executions for SqliteStore {
         self.readers.read(move |db| steps::warnings(db, &tenant, id)).await
     }
 
+    async fn some_warnings(
+        &self,
+        tenant: &TenantId,
+        id: JobExecutionId,
+        skip: u64,
+        limit: u32,
+    ) -> Result<Listing<Warning>> {
+        let tenant = tenant.clone();
+        self.readers.read(move |db| steps::some_warnings(db, &tenant, id, skip, limit)).await
+    }
+
     async fn purgeable(&self, tenant: &TenantId, filter: &ExecutionFilter) -> Result<Vec<Purgeable>> {
         let (tenant, filter) = (tenant.clone(), filter.clone());
         self.readers.read(move |db| purging::purgeable(db, &tenant, &filter)).await

@@ -175,12 +175,36 @@ pub(super) const WARNINGS: &str = "SELECT id, step, code, reason, place, item FR
 pub(super) fn warnings(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome<Listing<Warning>> {
     let execution_id = stored_id(id);
     let mut statement = db.prepare_cached(WARNINGS)?;
-    let mut rows =
-        statement.query(named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id})?;
+    let rows = statement.query(named_params! {":tenant": tenant.as_str(), ":execution_id": execution_id})?;
+    read_warnings(rows, execution_id, 0)
+}
+
+pub(super) const SOME_WARNINGS: &str = "SELECT id, step, code, reason, place, item FROM warnings
+     WHERE tenant = :tenant AND execution_id = :execution_id ORDER BY id LIMIT :limit OFFSET :skip";
+
+/// Up to `limit` warnings of an execution, after the first `skip` ones.
+pub(super) fn some_warnings(
+    db: &Db,
+    tenant: &TenantId,
+    id: JobExecutionId,
+    skip: u64,
+    limit: u32,
+) -> Outcome<Listing<Warning>> {
+    let execution_id = stored_id(id);
+    let mut statement = db.prepare_cached(SOME_WARNINGS)?;
+    let rows = statement.query(named_params! {
+        ":tenant": tenant.as_str(), ":execution_id": execution_id, ":limit": limit,
+        ":skip": i64::try_from(skip).unwrap_or(i64::MAX),
+    })?;
+    read_warnings(rows, execution_id, skip)
+}
+
+/// Reads warnings. A damaged one is named by its place among those of the execution.
+fn read_warnings(mut rows: Rows<'_>, execution_id: i64, skip: u64) -> Outcome<Listing<Warning>> {
     let mut found = Listing::default();
     while let Some(row) = rows.next()? {
         let warning = WarningRecord::read(row).and_then(|record| Ok(record.into_warning(execution_id)?));
-        let name = format!("{} of execution {execution_id}", found.rows() + 1);
+        let name = format!("{} of execution {execution_id}", skip + found.rows() as u64 + 1);
         found.push(listed(Listed::named("warning", name), warning)?);
     }
     Ok(found)

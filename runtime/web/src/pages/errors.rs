@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use crate::blocks::head;
 use crate::frame::part;
+use crate::prose::prose;
 
 /// The page that people also read in the repository.
 const TEXT: &str = include_str!("../../../../docs/errors.md");
@@ -68,15 +69,6 @@ fn continued(text: Option<&mut String>, line: &str) {
     if let Some(text) = text {
         text.push(' ');
         text.push_str(line);
-    }
-}
-
-/// A text with its code in `code`.
-fn prose(text: &str) -> Markup {
-    html! {
-        @for (place, piece) in text.split('`').enumerate() {
-            @if place % 2 == 1 { code { (piece) } } @else { (piece) }
-        }
     }
 }
 
@@ -165,6 +157,5 @@ mod tests {
         ];
         assert_eq!(blocks.as_slice(), expected);
         assert_eq!(sections[0].codes[1].blocks, [Block::Paragraph("last".to_owned())]);
-        assert_eq!(prose("a `<b>` c").into_string(), "a <code>&lt;b&gt;</code> c");
     }
 }

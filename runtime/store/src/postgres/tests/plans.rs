@@ -296,7 +296,8 @@ async fn lists(plans: &mut Plans) {
         values.push(("limit", audit::limit_of(filter.limit)));
         plans.check(&format!("purge: {what}"), &purging::statement(&conditions), &values).await;
     }
-    let values = named! {"tenant": "default", "id": 5_i64, "ids": vec![5_i64, 7], "limit": 20_i64};
+    let values =
+        named! {"tenant": "default", "id": 5_i64, "ids": vec![5_i64, 7], "limit": 20_i64, "skip": 7_i64};
     let one = list_of("e.tenant = :tenant AND e.id = :id");
     plans.check("an execution", &one, &values).await;
     plans.check("its steps", steps::OF_EXECUTIONS, &values).await;
@@ -306,6 +307,7 @@ async fn lists(plans: &mut Plans) {
     plans.check("parts", &parts::statement(), &of).await;
     plans.check("how parts stand", &parts::states_statement(), &of).await;
     plans.check("its warnings", steps::WARNINGS, &values).await;
+    plans.check("some of its warnings", steps::SOME_WARNINGS, &values).await;
     let events = named! {
         "tenant": "default", "after": 199_000_i64, "last": 200_000_i64, "since": 0_i64, "limit": 20_i64,
     };

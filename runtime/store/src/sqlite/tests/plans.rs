@@ -156,6 +156,7 @@ const STATEMENTS: [(&str, &str, &str); 26] = [
     ("a second restart", "job_executions_by_restart", submit::NEXT),
     ("its steps", "sqlite_autoindex_step_executions_1", steps::SHOWN),
     ("its warnings", "warnings_by_execution", steps::WARNINGS),
+    ("some of its warnings", "warnings_by_execution", steps::SOME_WARNINGS),
     ("old events", "audit_events_by_moment", audit::OLD_ONES),
     ("deletion of events", "PRIMARY KEY", audit::PURGE),
     ("what was lost", "job_executions_by_lease", rescue::LOST),
