@@ -36,6 +36,7 @@ pub(crate) use executions::days_before;
 pub(crate) use instances::checked_label;
 
 pub use components::{Inspected, Upload, receive_component};
+pub use connectors::InspectedConnector;
 pub use executions::{Purge, Purged, RunOptions, Running};
 pub use files::FileOptions;
 pub use forms::FormAsk;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::conventions::limits::Limiters;
 use crate::conventions::metrics::HttpMeters;
+use crate::conventions::pending::{Inspected, Pending};
 use crate::identity_provider::IdentityProvider;
 use crate::streams::broadcaster::Broadcaster;
 
@@ -13,6 +14,10 @@ pub(crate) struct Tools {
     /// The folder for large bodies while they arrive.
     pub(crate) spool: PathBuf,
     pub(crate) limits: Limiters,
+    /// Components that were inspected, and not kept yet.
+    pub(crate) components: Pending<Inspected<stepbox_web::pages::components::Found>>,
+    /// Packages of connectors that were inspected, and not installed yet.
+    pub(crate) packages: Pending<Inspected<stepbox_web::pages::connectors::Found>>,
     pub(crate) meters: HttpMeters,
     pub(crate) streams: Broadcaster,
     /// Where users sign in beside this server.

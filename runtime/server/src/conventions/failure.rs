@@ -129,6 +129,12 @@ impl Failure {
             .with_help("see the document of the interface at `/api/v1/openapi.json`")
     }
 
+    /// There is no page at that address.
+    pub(crate) fn no_page() -> Self {
+        Self::new(ErrorKind::NotFound, "no-route", "there is nothing at this address")
+            .with_help("look at the address, or begin at the first page")
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(
             ProblemKind::MethodNotAllowed,

@@ -120,7 +120,7 @@ pub(crate) async fn some(
 }
 
 /// A page of numbered rows, newest first, of which one more was read than is shown.
-pub(super) fn newest_first<T>(mut rows: Vec<(u64, Row<T>)>, limit: u32) -> Page<T> {
+pub(crate) fn newest_first<T>(mut rows: Vec<(u64, Row<T>)>, limit: u32) -> Page<T> {
     rows.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
