@@ -102,7 +102,7 @@ fn moment(text: &str, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
         return None;
     };
     let at = |moment: DateTime| {
-        let zoned = moment.to_zoned(zone.clone()).ok()?;
+        let zoned = moment.to_zoned_datetime(zone.clone()).ok()?;
         Some(Timestamp(zoned.timestamp().as_millisecond()))
     };
     Some((at(from)?, at(from.checked_add(length).ok()?)?))
