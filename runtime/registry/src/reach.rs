@@ -12,7 +12,7 @@ use stepbox_net::{HostPattern, NetworkPolicy, SystemResolver, VettedResolver, cl
 /// Where the requests of a pull may go.
 #[derive(Clone)]
 pub enum Reach {
-    /// Wherever this machine reaches, through the proxies of its environment: whoever asks could do so anyway.
+    /// Wherever this machine reaches, through the proxies of its environment. For the user of this machine.
     Machine,
     /// To the addresses that a network policy opens, without proxies, and only for requests that are allowed. For
     /// those who ask from elsewhere: the registry and its redirects are named by strangers.

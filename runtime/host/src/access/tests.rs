@@ -347,7 +347,7 @@ async fn an_identity_comes_in_as_its_user_alone() {
     assert_eq!(told(place.accounts.sign_in_as(viewer("7", "julia"), address()).await), "sign-in-refused");
 }
 
-/// The roles are those of the last sign-in, whatever anybody did here meanwhile.
+/// The roles are those of the last sign-in. Changes that were made here meanwhile do not stay.
 #[tokio::test]
 async fn a_provider_decides_the_roles_at_each_sign_in() {
     let place = peopled().await;
@@ -389,7 +389,7 @@ async fn the_last_operator_is_not_signed_in_as_less() {
     assert_eq!(told(refused), "last-operator");
 }
 
-/// Who signs in at a provider has no password, by whatever way.
+/// A user of a provider has no password, and none of the ways to one works.
 #[tokio::test]
 async fn nobody_gets_round_the_provider_with_a_password() {
     let place = peopled().await;

@@ -118,7 +118,7 @@ impl Input for OfRegistry {
     }
 }
 
-/// The registry, its redirects and its login are named by whoever asks. So requests go only where the requests of the
+/// The user names the registry, and the registry its redirects and its login. So requests go only where the requests of the
 /// tenant's own steps might go, with the credentials of the request and no others.
 async fn pull(
     may: May<Edit, Steps>,

@@ -280,18 +280,20 @@ async fn nothing_else_that_a_browser_brings_back_is_believed() {
     let (other, other_code, other_state) = scene.begin("", JULIA).await;
     let planted = format!("{cookie}; {other}");
     let mut rows = Vec::new();
+    let (own, code, state) = (Some(cookie.as_str()), code.as_str(), state.as_str());
+    let (foreign_code, foreign_state) = (other_code.as_str(), other_state.as_str());
     for (cookie, code, state) in [
-        (Some(cookie.as_str()), code.as_str(), "wrong"),
-        (Some(cookie.as_str()), &code, ""),
-        (Some(cookie.as_str()), &code, &other_state),
+        (own, code, "wrong"),
+        (own, code, ""),
+        (own, code, foreign_state),
         // Another browser, or two attempts of one name.
-        (None, &code, &state),
-        (Some(other.as_str()), &code, &state),
-        (Some(planted.as_str()), &code, &state),
+        (None, code, state),
+        (Some(other.as_str()), code, state),
+        (Some(planted.as_str()), code, state),
         // The code of another attempt has another challenge.
-        (Some(cookie.as_str()), &other_code, &state),
-        (Some(cookie.as_str()), "invented", &state),
-        (Some(cookie.as_str()), "", &state),
+        (own, foreign_code, state),
+        (own, "invented", state),
+        (own, "", state),
     ] {
         let answered = scene.back(cookie, code, state).await;
         assert!(!answered.cookies.contains_key("__Host-stepbox"), "{}", answered.told);
@@ -301,8 +303,8 @@ async fn nothing_else_that_a_browser_brings_back_is_believed() {
     assert_eq!(rows, [expired, expired, expired, expired, expired, expired, refused, refused, refused]);
 
     // A code counts once, also for the browser whose it is.
-    assert_eq!(scene.back(Some(&cookie), &code, &state).await.status, 303);
-    let again = scene.back(Some(&cookie), &code, &state).await;
+    assert_eq!(scene.back(own, code, state).await.status, 303);
+    let again = scene.back(own, code, state).await;
     assert_eq!((again.status, again.told.as_str()), (403, "identity-provider-refused"));
 
     let foreign = scene.sign_in(Account { nonce: Some("of another attempt"), ..JULIA }).await;
