@@ -177,7 +177,12 @@ async fn fill(
         true => (has_more, !numbers.is_empty()),
         false => (asked.before.is_some(), has_more),
     };
-    tracker.count = Some(visit.counted(filter, COUNTED_MAX).await?);
+    let is_whole = asked.before.is_none() && asked.after.is_none() && !has_more;
+    tracker.count = Some(match is_whole {
+        // All that match are on the page.
+        true => Count { rows: numbers.len() as u64, is_more: false },
+        false => visit.counted(filter, COUNTED_MAX).await?,
+    });
     tracker.searched = filter.narrowing.text.as_ref().map(|_| SEARCHED_MAX.into());
     let failed = visit.filter_of(page::FAILED)?;
     tracker.failed = Some(visit.counted(&failed, FAILED_COUNTED_MAX).await?);
