@@ -8,7 +8,7 @@ use stepbox_batch::execution::{
     Ancestor, Choice, ExecutionFilter, ExecutionSummary, JobExecution, Narrowing, Range, Remains,
     SEARCHED_MAX, Took,
 };
-use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::name::{JobExecutionId, StepName, TenantId};
 use stepbox_batch::ports::Listing;
 
 use super::row::{fields, first};
@@ -281,7 +281,7 @@ impl Conditions {
         for (names, not) in [(&steps.any_of, ""), (&steps.none_of, "NOT ")] {
             if !names.is_empty() {
                 // Each name in its quotes, so that no part of another one is found.
-                let has = |name| format!("instr(step_names, {}) > 0", self.bind(json(name)));
+                let has = |name: &StepName| format!("instr(step_names, {}) > 0", self.bind(json(name)));
                 let has_any = names.iter().map(has).collect::<Vec<_>>().join(" OR ");
                 self.texts.push(format!("{not}({has_any})"));
             }

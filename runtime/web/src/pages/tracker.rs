@@ -11,6 +11,7 @@ use stepbox_api::execution::Execution;
 use stepbox_api::list::DamagedRow;
 use stepbox_api::problem::Problem;
 use stepbox_batch::execution::filter_text::QUALIFIERS;
+use stepbox_batch::visible::on_one_line;
 
 use crate::frame::{Frame, part};
 use crate::icons::icon;
@@ -218,7 +219,8 @@ fn completions(tracker: &Tracker) -> Vec<String> {
     };
     let mut terms: Vec<String> = Vec::new();
     let mut add = |term: String| {
-        if !terms.contains(&term) && !term.contains(['\n', '\r']) {
+        // What steers a page, or would be cut, is no suggestion.
+        if !terms.contains(&term) && on_one_line(&term) == term {
             terms.push(term);
         }
     };

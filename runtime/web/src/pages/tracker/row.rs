@@ -23,9 +23,9 @@ pub(super) fn row(frame: &Frame, row: &Row, has_pick: bool) -> Markup {
             }
             th.title.fill scope="row" {
                 a href=(frame.at(&format!("executions/{id}"))) {
-                    span.id { (id) } bdi { (label.as_deref().map_or(instance.as_str().into(), on_one_line)) }
+                    span.id { (id) } bdi { (on_one_line(label.as_deref().unwrap_or(instance))) }
                 }
-                @if label.as_ref().is_some_and(|label| label != instance) { span.sub { (instance) } }
+                @if label.as_ref().is_some_and(|label| label != instance) { span.sub { (on_one_line(instance)) } }
             }
             td data-label="Status" { (parts.status) }
             td.wide data-label="Items" { (parts.items) }
