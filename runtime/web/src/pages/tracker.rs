@@ -18,7 +18,7 @@ use crate::icons::icon;
 use crate::list::{Count, none, pager};
 use crate::problem::note;
 
-pub use row::{moving as moving_row, moving_parts as parts_of_row};
+pub use row::moving_parts as parts_of_row;
 
 /// The filter of executions that have not ended.
 pub const RUNNING: &str = "status:STARTING,STARTED,STOPPING,PAUSING,PAUSED";
