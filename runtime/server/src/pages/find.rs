@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use stepbox::batch::access::{InstanceRight, Right, Thing};
 use stepbox::batch::execution::{ExecutionFilter, Narrowing};
+use stepbox::batch::name::JobExecutionId;
 use stepbox_api::execution::Execution;
 use stepbox_web::Head;
 use stepbox_web::pages::find::{self as page, Found};
@@ -10,7 +11,7 @@ use stepbox_web::pages::find::{self as page, Found};
 use super::answer::{Either, Go, Page};
 use super::form::Query;
 use super::visit::Visit;
-use crate::access::{May, OneExecution, TheTenant, View};
+use crate::access::{May, TheTenant, View};
 use crate::conventions::failure::Failure;
 use crate::conventions::input::plain_number;
 use crate::table::Table;
@@ -37,11 +38,12 @@ async fn find(
 ) -> Result<Either<Page, Go>, Failure> {
     let frame = visit.frame().await?;
     let text: String = q.trim().chars().take(TEXT_CHARACTERS_MAX).collect();
-    if plain_number(&text).is_some() {
-        let numbered: Result<May<View, OneExecution>, Failure> = visit.may.also(&text).await;
-        if numbered.is_ok_and(|may| visit.may(Right::History, Thing::Execution(&may.found().instance))) {
-            return Ok(Either::Other(Go::to(frame.at(&format!("executions/{text}")))));
-        }
+    if let Some(id) = plain_number(&text)
+        && let Ok(execution) = visit.may.tenant().execution(JobExecutionId(id)).await
+        && execution.partition.is_none()
+        && visit.may(Right::History, Thing::Execution(&execution.instance))
+    {
+        return Ok(Either::Other(Go::to(frame.at(&format!("executions/{id}")))));
     }
     let found = if text.is_empty() { Found::default() } else { found(&visit, &text).await? };
     Ok(Either::One(Page::ok(

@@ -6,7 +6,7 @@ mod moving;
 mod tests;
 mod views;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use stepbox::Tenant;
@@ -87,17 +87,14 @@ impl Visitor {
     }
 
     /// The labels of these instances, of those that the reader may see.
-    async fn labels(
-        &self,
-        codes: impl Iterator<Item = &InstanceCode>,
-    ) -> Result<BTreeMap<InstanceCode, String>, Failure> {
+    async fn labels(&self, codes: BTreeSet<InstanceCode>) -> Result<BTreeMap<InstanceCode, String>, Failure> {
         let mut labels = BTreeMap::new();
         for code in codes {
-            if labels.contains_key(code) || !self.may(Right::View, Thing::Instance(code)) {
+            if !self.may(Right::View, Thing::Instance(&code)) {
                 continue;
             }
-            if let Ok(Some(instance)) = self.may.tenant().find_instance(code).await {
-                labels.insert(code.clone(), instance.label);
+            if let Some(instance) = self.may.tenant().find_instance(&code).await? {
+                labels.insert(code, instance.label);
             }
         }
         Ok(labels)
@@ -155,7 +152,7 @@ async fn fill(
     numbers.sort_unstable_by_key(|number| if is_forwards { *number } else { u64::MAX - *number });
     let has_more = numbers.len() > ROWS as usize;
     numbers.truncate(ROWS as usize);
-    let labels = visit.labels(found.items.iter().map(|row| &row.instance)).await?;
+    let labels = visit.labels(found.items.iter().map(|row| row.instance.clone()).collect()).await?;
     tracker.rows = found
         .items
         .iter()
@@ -177,7 +174,12 @@ async fn fill(
         true => (has_more, !numbers.is_empty()),
         false => (asked.before.is_some(), has_more),
     };
-    tracker.count = Some(visit.counted(filter, COUNTED_MAX).await?);
+    let is_whole = asked.before.is_none() && asked.after.is_none() && !has_more;
+    tracker.count = Some(match is_whole {
+        // All that match are on the page.
+        true => Count { rows: numbers.len() as u64, is_more: false },
+        false => visit.counted(filter, COUNTED_MAX).await?,
+    });
     tracker.searched = filter.narrowing.text.as_ref().map(|_| SEARCHED_MAX.into());
     let failed = visit.filter_of(page::FAILED)?;
     tracker.failed = Some(visit.counted(&failed, FAILED_COUNTED_MAX).await?);

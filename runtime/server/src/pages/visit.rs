@@ -2,10 +2,11 @@
 
 use axum::http::StatusCode;
 use stepbox::Tenant;
-use stepbox::batch::access::{Right, Thing};
+use stepbox::batch::access::{InstanceRight, Right, Thing};
 use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::queue::{QueueDepth, QueueState};
 use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::name::InstanceCode;
 use stepbox_web::Reader;
 use stepbox_web::frame::{Frame, Viewer};
 
@@ -58,7 +59,9 @@ impl<E: Opened> Visit<E> {
     pub(crate) async fn frame(&self) -> Result<Frame, Failure> {
         let (principal, tenant) = (self.may.principal(), self.may.tenant());
         let (running, waiting) = match tenant {
-            Some(tenant) if principal.may(Right::History, Thing::Executions) => counts(tenant).await?,
+            Some(tenant) if principal.may(Right::History, Thing::Executions) => {
+                counts(tenant, principal.barred_from(InstanceRight::History)).await?
+            }
             _ => (0, 0),
         };
         let sees = |right, thing| tenant.is_some() && principal.may(right, thing);
@@ -90,14 +93,14 @@ impl<E: Opened> Visit<E> {
     }
 }
 
-/// The executions that run, and those that wait.
-async fn counts(tenant: &Tenant) -> Result<(u64, u64), Failure> {
+/// The executions that run, without those of hidden instances, and those that wait.
+async fn counts(tenant: &Tenant, hidden: Vec<InstanceCode>) -> Result<(u64, u64), Failure> {
     let running = ExecutionFilter {
         statuses: vec![BatchStatus::Started, BatchStatus::Stopping, BatchStatus::Pausing],
-        limit: COUNTED_MAX,
+        hidden,
         ..ExecutionFilter::default()
     };
-    let running = tenant.executions(&running).await?.items.len() as u64;
+    let running = tenant.count_executions(&running, COUNTED_MAX).await?;
     let waits = |depth: &&QueueDepth| depth.state == QueueState::Waiting;
     let waiting = tenant.queue_depths().await?.iter().filter(waits).map(|depth| depth.count).sum();
     Ok((running, waiting))

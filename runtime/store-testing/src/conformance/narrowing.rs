@@ -67,7 +67,7 @@ pub async fn goes_by_what_an_execution_was_accepted_with(store: &dyn JobReposito
         ("nightly", job_of("acme", "greet", "export", &["read", "greet"]), Some("julia")),
         ("weekly", job_of("acme", "leave", "import", &["leave"]), Some("token ci")),
         ("weekly", job_of("other", "leave", "export", &["greet"]), None),
-        ("nightly", job_of("acme", "greet", "weird \"type\" \0", &["greet_2"]), Some("schedule")),
+        ("nightly", job_of("acme", "greet", "weird \"type\"", &["greet_2"]), Some("schedule")),
     ];
     let mut ids = Vec::new();
     for (number, (code, job, user)) in rows.into_iter().enumerate() {
@@ -87,7 +87,7 @@ pub async fn goes_by_what_an_execution_was_accepted_with(store: &dyn JobReposito
         (Narrowing { jobs: any_of(jobs(&["greet", "never"])), ..all() }, vec![0, 3]),
         (Narrowing { jobs: none_of(jobs(&["greet"])), ..all() }, vec![1, 2]),
         (Narrowing { types: any_of(texts(&["export"])), ..all() }, vec![0, 2]),
-        (Narrowing { types: any_of(texts(&["weird \"type\" \0"])), ..all() }, vec![3]),
+        (Narrowing { types: any_of(texts(&["weird \"type\""])), ..all() }, vec![3]),
         (Narrowing { types: none_of(texts(&["export", "import"])), ..all() }, vec![3]),
         (Narrowing { connectors: any_of(vec![connector("other")]), ..all() }, vec![2]),
         (Narrowing { connectors: none_of(vec![connector("other")]), ..all() }, vec![0, 1, 3]),

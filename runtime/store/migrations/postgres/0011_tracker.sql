@@ -5,15 +5,18 @@ ALTER TABLE job_executions ADD COLUMN connector TEXT COLLATE "C" NOT NULL DEFAUL
 ALTER TABLE job_executions ADD COLUMN job_type TEXT COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE job_executions ADD COLUMN step_names TEXT COLLATE "C" NOT NULL DEFAULT '[]'; -- JSON
 -- What cannot be read of a damaged definition stays empty.
-CREATE FUNCTION stepbox_field(definition TEXT, field TEXT) RETURNS TEXT LANGUAGE plpgsql AS
-    'BEGIN RETURN coalesce(CAST(definition AS JSON) ->> field, ); EXCEPTION WHEN OTHERS THEN RETURN ; END';
-CREATE FUNCTION stepbox_steps(definition TEXT) RETURNS TEXT LANGUAGE plpgsql AS '
+CREATE FUNCTION stepbox_field(definition TEXT, field TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
+    BEGIN
+        RETURN coalesce(CAST(definition AS JSON) ->> field, '');
+    EXCEPTION WHEN OTHERS THEN RETURN '';
+    END $$;
+CREATE FUNCTION stepbox_steps(definition TEXT) RETURNS TEXT LANGUAGE plpgsql AS $$
     BEGIN
         RETURN coalesce((
-            SELECT ''['' || string_agg(''"'' || (s.step ->> ''name'') || ''"'', '','' ORDER BY s.number) || '']''
-            FROM json_array_elements(CAST(definition AS JSON) -> ''steps'') WITH ORDINALITY s (step, number)), ''[]'');
-    EXCEPTION WHEN OTHERS THEN RETURN ''[]'';
-    END';
+            SELECT '[' || string_agg('"' || (s.step ->> 'name') || '"', ',' ORDER BY s.number) || ']'
+            FROM json_array_elements(CAST(definition AS JSON) -> 'steps') WITH ORDINALITY s (step, number)), '[]');
+    EXCEPTION WHEN OTHERS THEN RETURN '[]';
+    END $$;
 UPDATE job_executions SET
     connector = stepbox_field(job, 'connector'),
     job_type = stepbox_field(job, 'type'),
@@ -27,17 +30,17 @@ UPDATE job_executions e SET warning_count = s.warnings
 FROM (SELECT tenant, execution_id, CAST(sum(least(warning_count, 1000000000)) AS BIGINT) AS warnings
       FROM step_executions WHERE warning_count <> 0 GROUP BY tenant, execution_id) s
 WHERE s.tenant = e.tenant AND s.execution_id = e.id;
-CREATE FUNCTION stepbox_count_warnings() RETURNS TRIGGER LANGUAGE plpgsql AS '
+CREATE FUNCTION stepbox_count_warnings() RETURNS TRIGGER LANGUAGE plpgsql AS $$
     DECLARE
         before BIGINT := 0;
     BEGIN
-        IF TG_OP = ''UPDATE'' THEN
+        IF TG_OP = 'UPDATE' THEN
             before := least(OLD.warning_count, 1000000000);
         END IF;
         UPDATE job_executions SET warning_count = warning_count + least(NEW.warning_count, 1000000000) - before
         WHERE tenant = NEW.tenant AND id = NEW.execution_id;
         RETURN NULL;
-    END';
+    END $$;
 CREATE TRIGGER steps_with_warnings_are_counted AFTER INSERT ON step_executions
     FOR EACH ROW WHEN (NEW.warning_count <> 0) EXECUTE FUNCTION stepbox_count_warnings();
 CREATE TRIGGER more_warnings_are_counted AFTER UPDATE ON step_executions

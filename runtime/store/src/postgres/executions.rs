@@ -242,7 +242,7 @@ pub(super) fn conditions<'a>(
     }
     texts.push("e.partition_of IS NULL");
     if !narrowing.is_all() {
-        texts.push(NARROWING);
+        texts.extend(narrowing_texts(narrowing));
         values.extend(narrowed(narrowing));
     }
     (texts.join(" AND "), values)
@@ -269,9 +269,27 @@ macro_rules! choice {
         )
     };
 }
-/// What a person narrows a list by, as one text for all there is to say: a connection keeps each text that it has
-/// prepared, and people think of many.
-const NARROWING: &str = concat!(
+/// What a person narrows a list by. A connection keeps each text that it has prepared, and people think of many
+/// filters: so there are a few texts, each for all that can be said of its kind.
+fn narrowing_texts(narrowing: &Narrowing) -> impl Iterator<Item = &'static str> {
+    let Narrowing { warnings, took, is_restarted, text, .. } = narrowing;
+    let others = Narrowing {
+        warnings: Range::default(),
+        took: None,
+        is_restarted: None,
+        text: None,
+        ..narrowing.clone()
+    };
+    let texts = [
+        (!others.is_all(), CHOICES),
+        (*warnings != Range::default() || took.is_some(), RANGES),
+        (is_restarted.is_some(), RESTARTED),
+        (text.is_some(), TEXT),
+    ];
+    texts.into_iter().filter(|(is_said, _)| *is_said).map(|(_, text)| text)
+}
+
+const CHOICES: &str = concat!(
     "(cardinality(CAST(:ids AS BIGINT[])) = 0 OR e.id = ANY(CAST(:ids AS BIGINT[])))
      AND e.status <> ALL(CAST(:not_statuses AS BIGINT[]))",
     choice!("instance", "instances"),
@@ -281,23 +299,33 @@ const NARROWING: &str = concat!(
     choice!("user_name", "users"),
     " AND (cardinality(CAST(:steps AS TEXT[])) = 0
            OR EXISTS (SELECT FROM unnest(CAST(:steps AS TEXT[])) w (step) WHERE strpos(e.step_names, w.step) > 0))
-     AND NOT EXISTS (SELECT FROM unnest(CAST(:not_steps AS TEXT[])) w (step) WHERE strpos(e.step_names, w.step) > 0)
-     AND (CAST(:warnings_min AS BIGINT) IS NULL OR e.warning_count >= :warnings_min)
-     AND (CAST(:warnings_max AS BIGINT) IS NULL OR e.warning_count <= :warnings_max)
-     AND (CAST(:took_min AS BIGINT) IS NULL OR coalesce(e.ended_at, :took_now) - e.started_at >= :took_min)
-     AND (CAST(:took_max AS BIGINT) IS NULL OR coalesce(e.ended_at, :took_now) - e.started_at <= :took_max)
-     AND (CAST(:restarted AS BIGINT) IS NULL
-          OR (CAST(:restarted AS BIGINT) = 1) = EXISTS (
-              SELECT FROM job_executions n WHERE n.tenant = e.tenant AND n.restart_of = e.id))
-     AND (CAST(:text AS TEXT) IS NULL OR (
-          (strpos(lower(e.instance), :text) > 0 OR e.instance IN (
-              SELECT i.code FROM job_instances i WHERE i.tenant = :tenant AND strpos(lower(i.label COLLATE \"C\"), :text) > 0))
-          AND e.id >= coalesce((
-              SELECT w.id FROM job_executions w WHERE w.tenant = :tenant AND w.partition_of IS NULL
-              ORDER BY w.id DESC LIMIT 1 OFFSET CAST(:searched AS BIGINT)), 0)))"
+     AND NOT EXISTS (SELECT FROM unnest(CAST(:not_steps AS TEXT[])) w (step) WHERE strpos(e.step_names, w.step) > 0)"
 );
 
-/// The values of [`NARROWING`].
+const RANGES: &str = "(CAST(:warnings_min AS BIGINT) IS NULL OR e.warning_count >= :warnings_min)
+     AND (CAST(:warnings_max AS BIGINT) IS NULL OR e.warning_count <= :warnings_max)
+     AND (CAST(:took_min AS BIGINT) IS NULL OR coalesce(e.ended_at, :took_now) - e.started_at >= :took_min)
+     AND (CAST(:took_max AS BIGINT) IS NULL OR coalesce(e.ended_at, :took_now) - e.started_at <= :took_max)";
+
+const RESTARTED: &str = "(CAST(:restarted AS BIGINT) = 1) = EXISTS (
+         SELECT FROM job_executions n WHERE n.tenant = e.tenant AND n.restart_of = e.id)";
+
+/// The codes that executions have are found one after the other in their index, also those of instances that are gone.
+const TEXT: &str = "e.instance IN (
+         WITH RECURSIVE c (code) AS (
+             SELECT min(f.instance) FROM job_executions f WHERE f.tenant = :tenant
+             UNION ALL
+             SELECT (SELECT min(f.instance) FROM job_executions f WHERE f.tenant = :tenant AND f.instance > c.code)
+             FROM c WHERE c.code IS NOT NULL)
+         SELECT c.code FROM c WHERE strpos(lower(c.code), :text) > 0
+         UNION ALL
+         SELECT i.code FROM job_instances i
+         WHERE i.tenant = :tenant AND strpos(lower(i.label COLLATE \"C\"), :text) > 0)
+     AND e.id >= coalesce((
+         SELECT w.id FROM job_executions w WHERE w.tenant = :tenant AND w.partition_of IS NULL
+         ORDER BY w.id DESC LIMIT 1 OFFSET CAST(:searched AS BIGINT)), 0)";
+
+/// The values of all these texts.
 fn narrowed(narrowing: &Narrowing) -> [(&'static str, Value<'_>); 22] {
     let Narrowing {
         ids,

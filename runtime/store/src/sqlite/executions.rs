@@ -8,7 +8,7 @@ use stepbox_batch::execution::{
     Ancestor, Choice, ExecutionFilter, ExecutionSummary, JobExecution, Narrowing, Range, Remains,
     SEARCHED_MAX, Took,
 };
-use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::name::{JobExecutionId, StepName, TenantId};
 use stepbox_batch::ports::Listing;
 
 use super::row::{fields, first};
@@ -281,7 +281,7 @@ impl Conditions {
         for (names, not) in [(&steps.any_of, ""), (&steps.none_of, "NOT ")] {
             if !names.is_empty() {
                 // Each name in its quotes, so that no part of another one is found.
-                let has = |name| format!("instr(step_names, {}) > 0", self.bind(json(name)));
+                let has = |name: &StepName| format!("instr(step_names, {}) > 0", self.bind(json(name)));
                 let has_any = names.iter().map(has).collect::<Vec<_>>().join(" OR ");
                 self.texts.push(format!("{not}({has_any})"));
             }
@@ -305,9 +305,21 @@ impl Conditions {
         }
         if let Some(text) = text {
             let text = self.bind(text.to_ascii_lowercase());
+            // The codes that executions have, also those of instances that are gone, one look at the index for each.
+            let next = |beyond: &str| {
+                format!(
+                    "SELECT min(f.instance) FROM job_executions f INDEXED BY job_executions_by_instance
+                     WHERE f.tenant = ?1 AND f.partition_of IS NULL{beyond}"
+                )
+            };
+            let (first, next) = (next(""), next(" AND f.instance > c.code"));
             self.texts.push(format!(
-                "(instr(lower(instance), {text}) > 0 OR instance IN (
-                     SELECT i.code FROM job_instances i WHERE i.tenant = ?1 AND instr(lower(i.label), {text}) > 0))"
+                "instance IN (
+                     WITH RECURSIVE c (code) AS (
+                         SELECT ({first}) UNION ALL SELECT ({next}) FROM c WHERE c.code IS NOT NULL)
+                     SELECT c.code FROM c WHERE instr(lower(c.code), {text}) > 0
+                     UNION ALL
+                     SELECT i.code FROM job_instances i WHERE i.tenant = ?1 AND instr(lower(i.label), {text}) > 0)"
             ));
             self.texts.push(format!(
                 "id >= coalesce((SELECT w.id FROM job_executions w INDEXED BY {WHOLES}

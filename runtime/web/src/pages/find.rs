@@ -48,7 +48,7 @@ pub fn page(frame: &Frame, text: &str, found: &Found) -> Markup {
                     @for (code, label) in profiles {
                         li {
                             a href=(frame.at(&format!("instances/{}", part(code)))) { bdi { (on_one_line(label)) } }
-                            " " span.muted { (code) }
+                            " " span.muted { (on_one_line(code)) }
                         }
                     }
                 }
@@ -64,7 +64,7 @@ pub fn page(frame: &Frame, text: &str, found: &Found) -> Markup {
                 ul.list {
                     @for execution in executions {
                         li {
-                            a href=(frame.at(&format!("executions/{}", execution.id))) { (execution.id) " " bdi { (execution.instance) } }
+                            a href=(frame.at(&format!("executions/{}", execution.id))) { (execution.id) " " bdi { (on_one_line(&execution.instance)) } }
                             " " (status(execution.status.as_str())) " " (frame.reader.moment(&execution.created_at))
                         }
                     }

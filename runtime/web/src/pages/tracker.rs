@@ -11,13 +11,14 @@ use stepbox_api::execution::Execution;
 use stepbox_api::list::DamagedRow;
 use stepbox_api::problem::Problem;
 use stepbox_batch::execution::filter_text::QUALIFIERS;
+use stepbox_batch::visible::on_one_line;
 
 use crate::frame::{Frame, part};
 use crate::icons::icon;
 use crate::list::{Count, none, pager};
 use crate::problem::note;
 
-pub use row::{moving as moving_row, moving_parts as parts_of_row};
+pub use row::moving_parts as parts_of_row;
 
 /// The filter of executions that have not ended.
 pub const RUNNING: &str = "status:STARTING,STARTED,STOPPING,PAUSING,PAUSED";
@@ -218,7 +219,8 @@ fn completions(tracker: &Tracker) -> Vec<String> {
     };
     let mut terms: Vec<String> = Vec::new();
     let mut add = |term: String| {
-        if !terms.contains(&term) && !term.contains(['\n', '\r']) {
+        // What steers a page, or would be cut, is no suggestion.
+        if !terms.contains(&term) && on_one_line(&term) == term {
             terms.push(term);
         }
     };

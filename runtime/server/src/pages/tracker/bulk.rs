@@ -49,7 +49,7 @@ impl Sent {
         for (name, value) in pairs {
             let number = || value.parse::<u64>().map_err(|_| wrong(&name));
             match name.as_str() {
-                "filter" => sent.filter = value,
+                "filter" => sent.filter.clone_from(&value),
                 "id" => sent.ids.push(number()?),
                 "stop" => sent.stop = Some(number()?),
                 "expected_count" => sent.expected_count = Some(number()?),

@@ -3,6 +3,7 @@ use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
 use axum::response::Response;
 use futures_util::StreamExt as _;
+use stepbox::batch::audit::AuditAction;
 use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::JobExecutionId;
 use stepbox::{PublishOptions, Tenant};
@@ -226,7 +227,7 @@ async fn many_are_asked_about_before_and_told_of_afterwards() {
     assert!(status == 200 && page.contains("2 of 2 asked to stop"), "{page}");
     assert_eq!(status_of(&sample, other).await, BatchStatus::Stopped);
     let trail = acme(&sample).audit(&Default::default()).await.unwrap();
-    let stops = trail.iter().filter(|event| event.action.as_str() == "stop-requested");
+    let stops = trail.iter().filter(|event| event.action == AuditAction::ExecutionStopRequested);
     assert!(stops.clone().all(|event| event.user.as_deref() == Some("operator@acme")));
     assert_eq!(stops.count(), 2, "each has its event");
 

@@ -208,7 +208,7 @@ fn outcome_row(frame: &Frame, action: Action, outcome: &BulkOutcome) -> Markup {
         tr {
             th.title scope="row" { a href=(frame.at(&format!("executions/{id}"))) { span.id { (id) } } }
             td data-label="Result" {
-                @match (is_done, code) {
+                @match (*is_done, code) {
                     (true, _) => (action.done),
                     (false, Some(code)) => {
                         "refused: " a href=(frame.top(&format!("errors/{}", part(code)))) { code { (code) } }

@@ -23,9 +23,9 @@ pub(super) fn row(frame: &Frame, row: &Row, has_pick: bool) -> Markup {
             }
             th.title.fill scope="row" {
                 a href=(frame.at(&format!("executions/{id}"))) {
-                    span.id { (id) } bdi { (label.as_deref().map_or(instance.as_str().into(), on_one_line)) }
+                    span.id { (id) } bdi { (on_one_line(label.as_deref().unwrap_or(instance))) }
                 }
-                @if label.as_ref().is_some_and(|label| label != instance) { span.sub { (instance) } }
+                @if label.as_ref().is_some_and(|label| label != instance) { span.sub { (on_one_line(instance)) } }
             }
             td data-label="Status" { (parts.status) }
             td.wide data-label="Items" { (parts.items) }
@@ -61,7 +61,7 @@ pub(super) fn damaged(frame: &Frame, row: &DamagedRow, has_pick: bool) -> Markup
 }
 
 /// The parts of a row that move.
-pub struct MovingParts {
+struct MovingParts {
     status: Markup,
     items: Markup,
     warnings: Markup,
@@ -69,7 +69,7 @@ pub struct MovingParts {
 }
 
 /// The moving parts of a row, as elements with ids.
-pub fn moving(frame: &Frame, execution: &Execution) -> MovingParts {
+fn moving(frame: &Frame, execution: &Execution) -> MovingParts {
     let id = execution.id;
     let reader = &frame.reader;
     let to_warnings = frame.at(&format!("executions/{id}/warnings"));
@@ -85,7 +85,7 @@ pub fn moving(frame: &Frame, execution: &Execution) -> MovingParts {
     }
 }
 
-/// The same with the id of each.
+/// The moving parts of a row, with the id of each.
 pub fn moving_parts(frame: &Frame, execution: &Execution) -> Vec<(String, Markup)> {
     let MovingParts { status, items, warnings, took } = moving(frame, execution);
     [("status", status), ("items", items), ("warnings", warnings), ("took", took)]

@@ -69,7 +69,7 @@ fn assert_harmless(markup: &str, what: &str) {
 fn hostile_texts_are_harmless_everywhere() {
     let hostile = execution(json!({
         "id": 7, "instance": HOSTILE, "user": HOSTILE, "job": HOSTILE, "connector": HOSTILE, "type": HOSTILE,
-        "created_at": HOSTILE, "started_at": HOSTILE, "warning_count": 3,
+        "warning_count": 3,
     }));
     let damaged = DamagedRow {
         id: None,
@@ -89,7 +89,7 @@ fn hostile_texts_are_harmless_everywhere() {
         may_act: true,
         ..Tracker::default()
     };
-    assert_harmless(&shown(&tracker).replace(HOSTILE, ""), "the tracker");
+    assert_harmless(&shown(&tracker), "the tracker");
     let outcome = BulkOutcome {
         id: 7,
         is_done: false,
