@@ -20,6 +20,8 @@ mod reference;
 mod sign_in;
 mod steps;
 mod tenants;
+#[cfg(test)]
+mod tests;
 mod users;
 mod visit;
 mod workers;

@@ -17,3 +17,6 @@ pub mod sign_in;
 pub mod tenants;
 pub mod users;
 pub mod workers;
+
+#[cfg(test)]
+mod tests;

@@ -139,7 +139,7 @@ fn job(frame: &Frame, place: usize, job: &Job, may_create: bool) -> Markup {
     let id = format!("job-{place}");
     let beside = html! {
         @if may_create {
-            a href=(frame.at(&format!("instances/new?connector={}&job={}", part(&job.connector), part(&job.name)))) { "New profile" span.sr { " of " (own(&job.label)) } }
+            a href=(frame.at(&format!("new-instance?job={}", part(&job.name)))) { "New profile" span.sr { " of " (own(&job.label)) } }
         }
     };
     let columns = html! { (column("Step")) (column("What it is")) (column("Elements")) };
