@@ -85,8 +85,8 @@ mod worker;
 mod worker_lock;
 
 pub use access::{
-    AccountError, Accounts, LinkSecret, NewLink, NewUser, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, SessionId,
-    SignIn, SignedIn,
+    AccountError, Accounts, LinkSecret, NewLink, NewUser, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN,
+    ProvidedUser, SessionId, SignIn, SignedIn,
 };
 pub use builder::Builder;
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};

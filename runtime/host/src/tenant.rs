@@ -15,6 +15,7 @@ mod members;
 mod outputs;
 mod queue;
 mod reimport;
+mod views;
 mod warnings;
 
 use std::fmt;

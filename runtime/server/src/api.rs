@@ -23,6 +23,7 @@ use crate::conventions::metrics::HttpMeters;
 use crate::conventions::pending::Pending;
 use crate::conventions::request_log::RequestListener;
 use crate::conventions::wrapping::{Around, around};
+use crate::identity_provider::IdentityProvider;
 use crate::listening::Origins;
 use crate::openapi;
 use crate::pages;
@@ -62,6 +63,10 @@ pub struct ApiOptions {
     pub origins: Origins,
     /// How much one client or principal may ask for.
     pub limits: ApiLimits,
+    /// Where users sign in beside passwords; `None` is nowhere. It needs accounts of our own: see [`OwnUsers`].
+    ///
+    /// [`OwnUsers`]: crate::OwnUsers
+    pub identity_provider: Option<Arc<IdentityProvider>>,
     /// Receives each request after its answer has begun.
     pub listener: Option<RequestListener>,
 }
@@ -76,6 +81,7 @@ impl ApiOptions {
             spool: spool.into(),
             origins: Origins { any_name: true, ..Origins::default() },
             limits: ApiLimits::default(),
+            identity_provider: None,
             listener: None,
         }
     }
@@ -83,7 +89,8 @@ impl ApiOptions {
 
 /// The interface of an installation. Without credentials that `authenticate` accepts, nothing of it can be reached.
 pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOptions) -> Router {
-    let ApiOptions { tenants, base_path, with_pages, spool, origins, limits, listener } = options;
+    let ApiOptions { tenants, base_path, with_pages, spool, origins, limits, identity_provider, listener } =
+        options;
     let whose = match tenants {
         Tenants::All => Whose::All,
         Tenants::Only(tenants) => Whose::Only(tenants),
@@ -97,6 +104,7 @@ pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOp
         components: Pending::default(),
         packages: Pending::default(),
         streams: Broadcaster::new(stepbox.clone()),
+        provider: identity_provider,
         base: base.clone(),
         document: document.to_string(),
         reference: plain("The HTTP API of Stepbox", &reference::show(&document, "openapi.json"))

@@ -10,6 +10,7 @@ mod audit;
 mod connectors;
 mod dashboard;
 mod execution;
+mod find;
 mod form;
 mod live;
 mod members;
@@ -22,6 +23,7 @@ mod steps;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod tracker;
 mod users;
 mod visit;
 mod workers;
@@ -38,6 +40,8 @@ pub(crate) fn table() -> Table {
         sign_in::routes,
         dashboard::routes,
         execution::routes,
+        find::routes,
+        tracker::routes,
         profiles::routes,
         connectors::routes,
         steps::routes,

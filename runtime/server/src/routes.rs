@@ -2,11 +2,11 @@
 
 mod archive;
 pub(crate) mod audit;
-mod bulk;
-mod connectors;
+pub(crate) mod bulk;
+pub(crate) mod connectors;
 pub(crate) mod executions;
 pub(crate) mod files;
-mod forms;
+pub(crate) mod forms;
 mod instances;
 mod interface;
 mod jobs;
@@ -14,6 +14,7 @@ pub(crate) mod launches;
 mod members;
 mod outputs;
 pub(crate) mod packages;
+mod provider;
 mod queue;
 mod session;
 mod steps;
@@ -31,6 +32,7 @@ pub(crate) fn table() -> Table {
     let nouns = [
         interface::routes,
         session::routes,
+        provider::routes,
         users::routes,
         tokens::routes,
         trail::routes,

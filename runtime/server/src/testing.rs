@@ -205,6 +205,7 @@ pub(crate) async fn tools() -> Arc<Tools> {
         components: Pending::default(),
         packages: Pending::default(),
         streams: Broadcaster::new(stepbox),
+        provider: None,
         base: String::new(),
         document: String::new(),
         reference: String::new(),

@@ -1,10 +1,12 @@
 //! What routes use besides things: limits, streams, and where bodies are kept while they arrive.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::conventions::limits::Limiters;
 use crate::conventions::metrics::HttpMeters;
 use crate::conventions::pending::{Inspected, Pending};
+use crate::identity_provider::IdentityProvider;
 use crate::streams::broadcaster::Broadcaster;
 
 /// What routes use besides things.
@@ -18,6 +20,8 @@ pub(crate) struct Tools {
     pub(crate) packages: Pending<Inspected<stepbox_web::pages::connectors::Found>>,
     pub(crate) meters: HttpMeters,
     pub(crate) streams: Broadcaster,
+    /// Where users sign in beside this server.
+    pub(crate) provider: Option<Arc<IdentityProvider>>,
     /// The path of the interface: `/api/v1`, with what an embedder or a proxy has before it.
     pub(crate) base: String,
     /// The document of the interface, and a page of it.

@@ -3,6 +3,7 @@
 //! The same tree serves creating, editing, launching and showing. What a field is called in a browser, and how its text
 //! becomes a value again, is decided in `stepbox_batch::instance_form`.
 
+mod described;
 mod input;
 mod shown;
 mod table;
@@ -19,6 +20,7 @@ use crate::icons::icon;
 use crate::prose::prose;
 use crate::status::status_of_violation;
 
+pub use described::Described;
 pub use shown::facts;
 
 /// A form with the values that are in it.
@@ -36,6 +38,8 @@ pub struct Filled<'a> {
     pub secrets: &'a [String],
     /// The address that takes uploaded files, for fields that read one; `None` if the reader may not upload.
     pub uploads: Option<&'a str>,
+    /// What components say about its tabs and fields.
+    pub described: &'a [Described],
 }
 
 impl Filled<'_> {
@@ -84,12 +88,14 @@ impl Filled<'_> {
             }
             section aria-labelledby={ (id) "-name" } {
                 h2.sr id={ (id) "-name" } { bdi { (tab.label) } }
+                (described::notes(self.described, &tab.code))
                 @for entry in &tab.entries {
                     @match entry {
                         Entry::Field(field) => (self.field(field, inactive)),
                         Entry::Group(group) => (self.group(group, inactive)),
                     }
                 }
+                (described::previews(self.described, &tab.code))
             }
         }
     }
@@ -129,6 +135,7 @@ impl Filled<'_> {
                     span.label id={ (id) "-label" } tabindex="-1" { (label(field)) }
                 }
                 div {
+                    @if field.described_by.is_some() { (described::notes(self.described, &field.name)) }
                     (drawn.inputs())
                     @if !wrong.is_empty() {
                         div id={ (id) "-violation" } {

@@ -8,6 +8,7 @@ pub mod dashboard;
 pub mod errors;
 pub mod execution;
 pub mod failed;
+pub mod find;
 pub mod home;
 pub mod members;
 pub mod profiles;
@@ -15,6 +16,7 @@ pub mod reference;
 pub mod schedules;
 pub mod sign_in;
 pub mod tenants;
+pub mod tracker;
 pub mod users;
 pub mod workers;
 

@@ -52,7 +52,7 @@ impl Tenant {
         let (connector, _) = self.connector_in(folder, Keeping::Kept).await?;
         let instances = self.broken_by(&connector).await?;
         if !instances.is_empty() {
-            return Err(Error::BreaksInstances { connector: connector.code, instances });
+            return Err(Error::BreaksInstances { connector: connector.code, instances, hidden: 0 });
         }
         self.put_connector(connector).await
     }

@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use stepbox::batch::access::{LinkPurpose, Principal, Role, Token, TokenId, TokenText, TokenWish};
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::{TenantId, UserName};
-use stepbox::{Accounts, SignIn, SignedIn, Tenant};
+use stepbox::{Accounts, ProvidedUser, SignIn, SignedIn, Tenant};
 
 use super::doors::Doors;
 use super::may::{Entry, named};
@@ -47,6 +47,26 @@ impl Anybody {
     pub(crate) async fn link_purpose(&self, secret: &str) -> Result<LinkPurpose, Failure> {
         let purpose = self.doors.accounts(None)?.link_purpose(secret).await?;
         purpose.ok_or_else(|| Failure::not_found("one-time link"))
+    }
+
+    /// Counts an attempt to sign in at an identity provider.
+    pub(crate) fn count_sign_in(&self) -> Result<(), Failure> {
+        Ok(self.doors.accounts(None)?.count_sign_in(self.client.address)?)
+    }
+
+    /// Begins a session for a user whom an identity provider has named.
+    pub(crate) async fn sign_in_as(&self, provided: ProvidedUser) -> Result<SignedIn, Failure> {
+        Ok(self.doors.accounts(None)?.sign_in_as(provided, self.client.address).await?)
+    }
+
+    /// Records that somebody came back from an identity provider and was refused.
+    pub(crate) async fn refuse_identity(&self, reason: &str) -> Result<(), Failure> {
+        Ok(self.doors.accounts(None)?.refuse_identity(reason, self.client.address).await?)
+    }
+
+    /// The store's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.doors.stepbox().now()
     }
 
     /// Uses a one-time link.

@@ -23,6 +23,7 @@ use crate::conventions::failure::Failure;
 use crate::conventions::form_data::{FormData, read_form_data};
 use crate::conventions::input::{Caller, InPath, Input, With};
 use crate::conventions::pending::{Inspected, Of};
+use crate::routes::connectors::seen_by;
 use crate::routes::packages::{PACKAGE_BYTES_MAX, Package};
 use crate::table::Table;
 use crate::tools::Tools;
@@ -163,8 +164,7 @@ async fn found(
     let inspected = tenant.inspect_connector(path).await.map_err(|error| Failure::within(&error, path))?;
     let InspectedConnector { connector, components, replaced, broken } = inspected;
     let grants = tenant.policy().leaves_of(&connector).iter().map(Grant::of).collect();
-    let (seen, hidden): (Vec<_>, Vec<_>) =
-        broken.into_iter().partition(|broken| visit.may(Right::View, Thing::Instance(&broken.code)));
+    let (seen, hidden) = seen_by(visit.may.principal(), broken);
     let known = tenant.components().await?;
     let shown = |component: &inventory::Component| {
         let is_known = known.iter().any(|known| known.digest == component.digest);
@@ -174,8 +174,7 @@ async fn found(
     Ok(Found {
         components: components.iter().map(shown).collect(),
         replaced: replaced.map(|replaced| replaced.jobs.iter().map(|job| job.name.to_string()).collect()),
-        broken_hidden: hidden.len() as u64,
-        installed: Installed::of(&connector, grants, &seen),
+        installed: Installed::of(&connector, grants, &seen, hidden),
     })
 }
 
@@ -210,6 +209,10 @@ async fn install(
     let path = folder.path();
     let installed = match tenant.install_connector(path).await {
         Err(Error::BreaksInstances { .. }) if force => tenant.replace_connector(path).await,
+        Err(Error::BreaksInstances { connector, instances, .. }) => {
+            let (instances, hidden) = seen_by(visit.may.principal(), instances);
+            Err(Error::BreaksInstances { connector, instances, hidden })
+        }
         installed => installed,
     };
     match installed.map_err(|error| Failure::within(&error, path)) {

@@ -41,7 +41,7 @@ async fn describe(
 
 /// Whether the person may read uploaded files, and launch executions that read what a job names. The code is one that no
 /// list is about.
-fn may_read_sources(principal: &Principal) -> bool {
+pub(crate) fn may_read_sources(principal: &Principal) -> bool {
     let Ok(any) = InstanceCode::new("_".repeat(100)) else { return false };
     principal.may(Right::Launch, Thing::Files) && principal.may(Right::Launch, Thing::Execution(&any))
 }

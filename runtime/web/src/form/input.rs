@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use serde_json::Value;
+use stepbox_batch::form_answer::{FormColumn, FormOption};
 use stepbox_batch::instance_form::{Field, ValueKind, Widget, Width};
 
 use super::{Filled, conditions, table, text_of};
@@ -181,6 +182,24 @@ impl Drawn<'_> {
                     option value=(text) selected[*text == chosen] { (label) }
                 }
             }
+        }
+    }
+
+    /// An input of a column for which a component names values.
+    pub(super) fn suggested(&self, said: &FormColumn) -> Markup {
+        if !said.free {
+            let label = |option: &FormOption| match option.hint.is_empty() {
+                true => option.label.clone(),
+                false => format!("{} ({})", option.label, option.hint),
+            };
+            let choices: Vec<_> =
+                said.options.iter().map(|option| (option.value.clone(), label(option))).collect();
+            return self.select(&choices);
+        }
+        let list = format!("{}-said", self.id);
+        html! {
+            input type="text" id=(self.id) name=(self.name) value=(self.text()) list=(list) spellcheck="false" autocomplete="off";
+            datalist id=(list) { @for option in &said.options { option value=(option.value) { (option.label) } } }
         }
     }
 

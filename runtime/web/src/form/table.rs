@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::again;
 use super::input::Drawn;
+use super::{again, described};
 
 /// The rows of a table. Without script, its buttons send the form and show it again.
 pub(super) fn rows(drawn: &Drawn<'_>) -> Markup {
@@ -12,6 +12,7 @@ pub(super) fn rows(drawn: &Drawn<'_>) -> Markup {
     let rows = drawn.value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let is_locked = !field.is_editable();
     let count = rows.len() + usize::from(!is_locked);
+    let said = described::table(drawn.filled.described, drawn.name);
     html! {
         input type="hidden" name=(drawn.name) value="" disabled[is_locked];
         div.table {
@@ -37,7 +38,10 @@ pub(super) fn rows(drawn: &Drawn<'_>) -> Markup {
                                 };
                                 td data-label=(column.label) {
                                     label.sr for=(id) { bdi { (column.label) } " of row " (place + 1) }
-                                    (cell.inputs())
+                                    @match described::column(said, &column.name).filter(|_| !is_locked) {
+                                        Some(said) => (cell.suggested(said)),
+                                        None => (cell.inputs()),
+                                    }
                                 }
                             }
                             @if !is_locked {
@@ -58,7 +62,12 @@ pub(super) fn rows(drawn: &Drawn<'_>) -> Markup {
             }
         }
         @if !is_locked {
-            p.actions { (again("_add", drawn.name, Some("i-plus"), &html! { "Add a row" })) }
+            p.actions {
+                (again("_add", drawn.name, Some("i-plus"), &html! { "Add a row" }))
+                @if let Some(said) = said.filter(|said| rows.is_empty() && !said.defaults.is_empty()) {
+                    (again("_fill", drawn.name, None, &html! { "Fill in " (said.defaults.len()) " suggested rows" }))
+                }
+            }
         }
     }
 }

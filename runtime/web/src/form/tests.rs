@@ -10,7 +10,8 @@ fn form(schema: &Value, mode: Mode) -> InstanceForm {
 
 fn drawn(schema: &Value, values: &Value, violations: &[Violation]) -> String {
     let form = form(schema, Mode::Edit);
-    let filled = Filled { form: &form, values, violations, open: None, secrets: &[], uploads: None };
+    let filled =
+        Filled { form: &form, values, violations, open: None, secrets: &[], uploads: None, described: &[] };
     format!("{}{}", filled.summary().into_string(), filled.tabs().into_string())
 }
 

@@ -256,12 +256,12 @@ fn found_connector() -> connectors::Found {
         installed: Installed {
             connector: connector(),
             broken: vec![BrokenInstance { code: evil(), reason: evil() }],
+            broken_hidden: 1,
             unused: Vec::new(),
             optional_in_grants: Vec::new(),
         },
         components: vec![component()],
         replaced: Some(vec![evil()]),
-        broken_hidden: 1,
     }
 }
 

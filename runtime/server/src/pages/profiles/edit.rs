@@ -17,6 +17,7 @@ use super::lookup::{Surroundings, form_rights, job_of};
 use super::posted::Sent;
 use crate::access::{Edit, Instances, May, OneInstance, RightOf};
 use crate::conventions::failure::Failure;
+use crate::conventions::input::{Caller, With};
 use crate::pages::answer::{Either, Go, Page};
 use crate::pages::form::{Form, Pairs, Query};
 use crate::pages::visit::Visit;
@@ -60,6 +61,7 @@ fn drawn(again: &Again<'_>, shown: impl FnOnce(Filled<'_>) -> Markup) -> Markup 
         open: again.sent.tab.as_deref(),
         secrets: &again.around.secrets,
         uploads: again.around.uploads.as_deref(),
+        described: &again.around.described,
     })
 }
 
@@ -93,7 +95,7 @@ async fn job_named(visit: &Visit<May<Edit, Instances>>, name: &str) -> Result<Jo
 
 async fn begin(
     visit: Visit<May<Edit, Instances>>,
-    Query(OfJob { job }): Query<OfJob>,
+    (With(tools), Caller(who), Query(OfJob { job })): (With, Caller, Query<OfJob>),
 ) -> Result<Page, Failure> {
     let frame = visit.frame().await?;
     let Some(name) = job else {
@@ -105,7 +107,8 @@ async fn begin(
     };
     let job = job_named(&visit, &name).await?;
     let form = job.instance_form().seen_by(Mode::Create, form_rights(&visit));
-    let (values, sent, around) = (json!({}), Sent::default(), Surroundings::of(&visit, &frame));
+    let (values, sent) = (json!({}), Sent::default());
+    let around = Surroundings::of(&visit, (&tools, &who), &job, &form, &values).await?;
     let again = Again {
         form: &form,
         values: &values,
@@ -118,48 +121,84 @@ async fn begin(
     Ok(Page::ok(new_page(&frame, &job, &again)))
 }
 
+/// Why a form comes again.
+enum Refused {
+    /// A button of a table was pressed.
+    Pressed,
+    /// Values break constraints.
+    Values(Vec<parameters::Violation>),
+    /// Another change was saved in the meantime: the values that it changed.
+    Stale(Vec<(String, String)>),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl Refused {
+    fn page(&self, markup: Markup) -> Page {
+        match self {
+            Self::Pressed => Page::ok(markup),
+            Self::Values(_) => Page::unprocessable(markup),
+            Self::Stale(_) => Page::conflict(markup),
+            Self::Failed(failure) => Page::refused(failure, markup),
+        }
+    }
+
+    /// The form as it comes again.
+    fn again<'a>(
+        &'a self,
+        form: &'a InstanceForm,
+        values: &'a Value,
+        sent: &'a Sent,
+        around: &'a Surroundings,
+    ) -> Again<'a> {
+        let (mut violations, mut problem, mut stale) = (&[][..], None, None);
+        match self {
+            Self::Pressed => {}
+            Self::Values(found) => violations = found,
+            Self::Stale(changed) => stale = Some(changed.as_slice()),
+            Self::Failed(failure) => problem = Some(failure.problem()),
+        }
+        Again { form, values, violations, problem, stale, sent, around }
+    }
+}
+
 async fn create(
     visit: Visit<May<Edit, Instances>>,
-    (Query(OfJob { job }), Pairs(pairs)): (Query<OfJob>, Pairs),
+    (With(tools), Caller(who), Query(OfJob { job }), Pairs(pairs)): (With, Caller, Query<OfJob>, Pairs),
 ) -> Result<Either<Page, Go>, Failure> {
     let frame = visit.frame().await?;
     let job = job_named(&visit, &job.unwrap_or_default()).await?;
     let form = job.instance_form().seen_by(Mode::Create, form_rights(&visit));
-    let (sent, around) = (Sent::of(pairs)?, Surroundings::of(&visit, &frame));
-    let mut posted = form.parameters_of(&sent.inputs, &json!({}));
-    let shown = |values: &Value, violations: &[parameters::Violation], problem: Option<&Problem>| {
-        new_page(
-            &frame,
-            &job,
-            &Again { form: &form, values, violations, problem, stale: None, sent: &sent, around: &around },
-        )
-    };
-    if let Some(button) = &sent.button {
-        button.press(&mut posted.parameters);
-        return Ok(Either::One(Page::ok(shown(&posted.parameters, &[], None))));
-    }
-    let violations = posted.all_violations(&form, &schema_of(&job)?);
-    if !violations.is_empty() {
-        return Ok(Either::One(Page::unprocessable(shown(&posted.parameters, &violations, None))));
-    }
-    let new = NewInstance {
-        connector: job.connector.to_string(),
-        job: job.name.to_string(),
-        job_type: job.job_type.clone(),
-        code: sent.code.clone(),
-        label: sent.label.clone(),
-        parameters: posted.parameters.clone(),
-    };
-    match visit.may.tenant().create_instance(new).await {
-        Ok(instance) => {
-            Ok(Either::Other(Go::to(frame.at(&format!("instances/{}", part(instance.code.as_str()))))))
+    let sent = Sent::of(pairs)?;
+    let posted = form.parameters_of(&sent.inputs, &json!({}));
+    let mut values = posted.parameters.clone();
+    let refused = match posted.all_violations(&form, &schema_of(&job)?) {
+        _ if sent.button.is_some() => Refused::Pressed,
+        violations if !violations.is_empty() => Refused::Values(violations),
+        _ => {
+            let new = NewInstance {
+                connector: job.connector.to_string(),
+                job: job.name.to_string(),
+                job_type: job.job_type.clone(),
+                code: sent.code.clone(),
+                label: sent.label.clone(),
+                parameters: posted.parameters,
+            };
+            match visit.may.tenant().create_instance(new).await {
+                Ok(instance) => return Ok(Either::Other(Go::to(address(&frame, &instance)))),
+                Err(error) => Refused::Failed(error.into()),
+            }
         }
-        Err(error) => {
-            let failure = Failure::from(error);
-            let markup = shown(&posted.parameters, &[], Some(failure.problem()));
-            Ok(Either::One(Page::refused(&failure, markup)))
-        }
-    }
+    };
+    let around = Surroundings::of(&visit, (&tools, &who), &job, &form, &values).await?;
+    sent.press(&mut values, &around.described);
+    let markup = new_page(&frame, &job, &refused.again(&form, &values, &sent, &around));
+    Ok(Either::One(refused.page(markup)))
+}
+
+/// The address of a profile.
+fn address(frame: &Frame, instance: &JobInstance) -> String {
+    frame.at(&format!("instances/{}", part(instance.code.as_str())))
 }
 
 /// The schema of a job's parameters. It was checked when the connector was installed.
@@ -203,12 +242,15 @@ fn edit_page(frame: &Frame, job: &Job, instance: &JobInstance, again: &Again<'_>
     frame.page(&head, &markup)
 }
 
-async fn open(visit: Visit<May<Edit, OneInstance>>, (): ()) -> Result<Page, Failure> {
+async fn open(
+    visit: Visit<May<Edit, OneInstance>>,
+    (With(tools), Caller(who)): (With, Caller),
+) -> Result<Page, Failure> {
     let (frame, instance, job) = (visit.frame().await?, visit.may.found(), installed(&visit).await?);
     let form = job.instance_form().seen_by(Mode::Edit, form_rights(&visit));
-    let (sent, around) = (Sent::default(), Surroundings::of(&visit, &frame));
-    let values = seen(&visit, &job, &instance.raw_parameters);
+    let (sent, values) = (Sent::default(), seen(&visit, &job, &instance.raw_parameters));
     let found = effective_violations(&job, &values);
+    let around = Surroundings::of(&visit, (&tools, &who), &job, &form, &values).await?;
     let again = Again {
         form: &form,
         values: &values,
@@ -237,51 +279,34 @@ fn effective_violations(job: &Job, values: &Value) -> Vec<parameters::Violation>
 
 async fn save(
     visit: Visit<May<Edit, OneInstance>>,
-    Pairs(pairs): Pairs,
+    (With(tools), Caller(who), Pairs(pairs)): (With, Caller, Pairs),
 ) -> Result<Either<Page, Go>, Failure> {
     let (frame, instance, job) = (visit.frame().await?, visit.may.found(), installed(&visit).await?);
     let form = job.instance_form().seen_by(Mode::Edit, form_rights(&visit));
-    let (sent, around) = (Sent::of(pairs)?, Surroundings::of(&visit, &frame));
-    let mut posted = form.parameters_of(&sent.inputs, &instance.raw_parameters);
-    let shown = |values: &Value, violations: &[parameters::Violation], problem, stale: Option<&[_]>| {
-        let values = seen(&visit, &job, values);
-        edit_page(
-            &frame,
-            &job,
-            instance,
-            &Again { form: &form, values: &values, violations, problem, stale, sent: &sent, around: &around },
-        )
-    };
-    if let Some(button) = &sent.button {
-        button.press(&mut posted.parameters);
-        return Ok(Either::One(Page::ok(shown(&posted.parameters, &[], None, None))));
-    }
-    if sent.version != Some(instance.version) {
-        let since = changed_since(&visit, &job, sent.version).await?;
-        let page = Page::conflict(shown(&posted.parameters, &[], None, Some(&since)));
-        return Ok(Either::One(page));
-    }
-    let violations =
-        job.guard(form_rights(&visit)).without_values(posted.all_violations(&form, &schema_of(&job)?));
-    if !violations.is_empty() {
-        return Ok(Either::One(Page::unprocessable(shown(&posted.parameters, &violations, None, None))));
-    }
-    let edit = InstanceEdit {
-        label: sent.label.clone(),
-        set: Some(Value::Object(posted.set.clone())),
-        unset: posted.unset.clone(),
-        expected: sent.version,
-    };
-    match visit.may.tenant().edit_instance(instance.code.as_str(), edit).await {
-        Ok(instance) => {
-            Ok(Either::Other(Go::to(frame.at(&format!("instances/{}", part(instance.code.as_str()))))))
+    let sent = Sent::of(pairs)?;
+    let posted = form.parameters_of(&sent.inputs, &instance.raw_parameters);
+    let mut values = seen(&visit, &job, &posted.parameters);
+    let violations = posted.all_violations(&form, &schema_of(&job)?);
+    let refused = match job.guard(form_rights(&visit)).without_values(violations) {
+        _ if sent.button.is_some() => Refused::Pressed,
+        _ if sent.version != Some(instance.version) => {
+            Refused::Stale(changed_since(&visit, &job, sent.version).await?)
         }
-        Err(error) => {
-            let failure = Failure::from(error);
-            let markup = shown(&posted.parameters, &[], Some(failure.problem()), None);
-            Ok(Either::One(Page::refused(&failure, markup)))
+        violations if !violations.is_empty() => Refused::Values(violations),
+        _ => {
+            let (label, expected) = (sent.label.clone(), sent.version);
+            let edit =
+                InstanceEdit { label, set: Some(Value::Object(posted.set)), unset: posted.unset, expected };
+            match visit.may.tenant().edit_instance(instance.code.as_str(), edit).await {
+                Ok(instance) => return Ok(Either::Other(Go::to(address(&frame, &instance)))),
+                Err(error) => Refused::Failed(error.into()),
+            }
         }
-    }
+    };
+    let around = Surroundings::of(&visit, (&tools, &who), &job, &form, &values).await?;
+    sent.press(&mut values, &around.described);
+    let markup = edit_page(&frame, &job, instance, &refused.again(&form, &values, &sent, &around));
+    Ok(Either::One(refused.page(markup)))
 }
 
 /// The values that were changed since a version, as they are now.

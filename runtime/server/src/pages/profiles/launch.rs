@@ -22,6 +22,7 @@ use crate::pages::answer::{Either, Go, Page};
 use crate::pages::form::{Pairs, Query};
 use crate::pages::visit::Visit;
 use crate::table::Table;
+use crate::tools::Tools;
 
 pub(super) fn routes(table: Table) -> Table {
     table
@@ -65,19 +66,29 @@ async fn begun(visit: &Visit<May<Launch, OneInstance>>, from: Option<&str>) -> R
     Ok(values)
 }
 
+/// Why the form comes again.
+#[derive(Default)]
+struct Again<'a> {
+    violations: &'a [parameters::Violation],
+    problem: Option<&'a Problem>,
+    sent: Sent,
+    /// The execution whose values the form began with.
+    from: Option<&'a str>,
+}
+
 async fn shown(
     visit: &Visit<May<Launch, OneInstance>>,
-    values: &Value,
-    violations: &[parameters::Violation],
-    problem: Option<&Problem>,
-    (sent, from): (&Sent, Option<&str>),
+    asker: (&Tools, &str),
+    mut values: Value,
+    again: Again<'_>,
 ) -> Result<Markup, Failure> {
     let (frame, instance, job) = (visit.frame().await?, visit.may.found(), installed(visit).await?);
     let form = job.instance_form().seen_by(Mode::Launch, form_rights(visit));
-    let around = Surroundings::of(visit, &frame);
-    let violations: Vec<_> = violations.iter().map(Violation::of).collect();
+    let around = Surroundings::of(visit, asker, &job, &form, &values).await?;
+    again.sent.press(&mut values, &around.described);
+    let violations: Vec<_> = again.violations.iter().map(Violation::of).collect();
     let at = |path: &str| frame.at(&format!("instances/{}{path}", part(instance.code.as_str())));
-    let from = from.map(|id| format!("?from={}", part(id))).unwrap_or_default();
+    let from = again.from.map(|id| format!("?from={}", part(id))).unwrap_or_default();
     let shown = page::Editor {
         title: &format!("Run {}", instance.label),
         action: &at(&format!("/launch{from}")),
@@ -88,15 +99,16 @@ async fn shown(
         label: None,
         version: None,
         as_json: None,
-        problem,
+        problem: again.problem,
         stale: None,
         filled: Filled {
             form: &form,
-            values,
+            values: &values,
             violations: &violations,
-            open: sent.tab.as_deref(),
+            open: again.sent.tab.as_deref(),
             secrets: &around.secrets,
             uploads: around.uploads.as_deref(),
+            described: &around.described,
         },
     };
     let head = Head::new(Place::Profiles, "Run with other values")
@@ -107,10 +119,11 @@ async fn shown(
 
 async fn open(
     visit: Visit<May<Launch, OneInstance>>,
-    Query(From { from }): Query<From>,
+    (With(tools), Caller(who), Query(From { from })): (With, Caller, Query<From>),
 ) -> Result<Page, Failure> {
     let values = begun(&visit, from.as_deref()).await?;
-    Ok(Page::ok(shown(&visit, &values, &[], None, (&Sent::default(), from.as_deref())).await?))
+    let again = Again { from: from.as_deref(), ..Again::default() };
+    Ok(Page::ok(shown(&visit, (&tools, &who), values, again).await?))
 }
 
 async fn launch(
@@ -120,29 +133,29 @@ async fn launch(
     let (frame, job) = (visit.frame().await?, installed(&visit).await?);
     let form = job.instance_form().seen_by(Mode::Launch, form_rights(&visit));
     let (sent, before) = (Sent::of(pairs)?, begun(&visit, from.as_deref()).await?);
-    let mut posted = form.parameters_of(&sent.inputs, &before);
-    let again = (&sent, from.as_deref());
-    if let Some(button) = &sent.button {
-        button.press(&mut posted.parameters);
-        return Ok(Either::One(Page::ok(shown(&visit, &posted.parameters, &[], None, again).await?)));
+    let posted = form.parameters_of(&sent.inputs, &before);
+    let (asker, from, values) = ((&*tools, who.as_str()), from.as_deref(), posted.parameters.clone());
+    if sent.button.is_some() {
+        let again = Again { sent, from, ..Again::default() };
+        return Ok(Either::One(Page::ok(shown(&visit, asker, values, again).await?)));
     }
-    let violations =
-        job.guard(form_rights(&visit)).without_values(posted.all_violations(&form, &schema_of(&job)?));
+    let violations = posted.all_violations(&form, &schema_of(&job)?);
+    let violations = job.guard(form_rights(&visit)).without_values(violations);
     if !violations.is_empty() {
-        let markup = shown(&visit, &posted.parameters, &violations, None, again).await?;
-        return Ok(Either::One(Page::unprocessable(markup)));
+        let again = Again { violations: &violations, sent, from, ..Again::default() };
+        return Ok(Either::One(Page::unprocessable(shown(&visit, asker, values, again).await?)));
     }
     tools.limits.launch(&who)?;
     // The values of the form that the run before had count as well, where the profile has others.
-    let of_run = from.is_some().then(|| before.as_object().cloned()).flatten().unwrap_or_default();
-    let mut overrides = of_run;
+    let mut overrides = from.is_some().then(|| before.as_object().cloned()).flatten().unwrap_or_default();
     overrides.extend(posted.overrides(&form).as_object().cloned().unwrap_or_default());
     let options = PublishOptions { overrides: Some(Value::Object(overrides)), ..PublishOptions::default() };
     match visit.may.tenant().publish(visit.may.found().code.as_str(), options).await {
         Ok(published) => Ok(Either::Other(Go::to(frame.at(&format!("executions/{}", published.id()))))),
         Err(error) => {
             let failure = Failure::of_parameters(&error, "/overrides");
-            let markup = shown(&visit, &posted.parameters, &[], Some(failure.problem()), again).await?;
+            let again = Again { problem: Some(failure.problem()), sent, from, ..Again::default() };
+            let markup = shown(&visit, asker, values, again).await?;
             Ok(Either::One(Page::refused(&failure, markup)))
         }
     }

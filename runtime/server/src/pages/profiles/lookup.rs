@@ -1,18 +1,22 @@
 //! What the pages of job profiles look up beside the profile.
 
-use stepbox::Tenant;
+use serde_json::Value;
 use stepbox::batch::access::{Right, Thing};
 use stepbox::batch::execution::{ExecutionFilter, ExecutionSummary};
-use stepbox::batch::instance_form::FormRights;
+use stepbox::batch::form_answer::FormFailure;
+use stepbox::batch::instance_form::{FormRights, InstanceForm, ValueKind};
 use stepbox::batch::job::{ElementSource, Job, JobInstance, Step};
+use stepbox::{FormAsk, Tenant};
 use stepbox_api::execution::Execution;
 use stepbox_web::Reader;
-use stepbox_web::frame::Frame;
+use stepbox_web::form::Described;
 use stepbox_web::pages::profiles::{Asked, Run};
 
 use crate::access::Opened;
 use crate::conventions::failure::Failure;
 use crate::pages::visit::Visit;
+use crate::routes::forms::may_read_sources;
+use crate::tools::Tools;
 
 /// How many runs of a profile are shown.
 const RUNS: u32 = 20;
@@ -29,14 +33,63 @@ pub(super) struct Surroundings {
     pub(super) secrets: Vec<String>,
     /// The address that takes uploaded files; `None` if the reader may not upload.
     pub(super) uploads: Option<String>,
+    /// What components say about its tabs and fields.
+    pub(super) described: Vec<Described>,
 }
 
 impl Surroundings {
-    pub(super) fn of<E: Opened>(visit: &Visit<E>, frame: &Frame) -> Self {
-        let policy = visit.may.tenant().map(Tenant::policy);
-        let secrets = policy.iter().flat_map(|policy| policy.secrets.names().map(str::to_owned)).collect();
+    /// What is around a form with these values. Components get the values that are in the form, and nothing else.
+    pub(super) async fn of<E: Opened>(
+        visit: &Visit<E>,
+        (tools, who): (&Tools, &str),
+        job: &Job,
+        form: &InstanceForm,
+        values: &Value,
+    ) -> Result<Self, Failure> {
+        let Some(tenant) = visit.may.tenant() else { return Ok(Self::default()) };
+        let secrets = tenant.policy().secrets.names().map(str::to_owned).collect();
         let may_upload = visit.may(Right::Launch, Thing::FileChanges);
-        Self { secrets, uploads: may_upload.then(|| frame.api("files")) }
+        let uploads = may_upload.then(|| format!("{}/api/v1/tenants/{}/files", visit.base, tenant.id()));
+        let mut described = Vec::new();
+        for (what, component) in described_parts(form) {
+            let answer = match tools.limits.form_question(who) {
+                Ok(()) => {
+                    let ask = ask(visit, form, values, what, component);
+                    tenant.describe_form(job.connector.as_str(), job.name.as_str(), ask).await?
+                }
+                Err(_) => Err(FormFailure::Busy),
+            };
+            described.push(Described { what: what.to_owned(), component: component.to_owned(), answer });
+        }
+        Ok(Self { secrets, uploads, described })
+    }
+}
+
+/// The tabs and fields that a component describes, with its name.
+fn described_parts(form: &InstanceForm) -> Vec<(&str, &str)> {
+    let of_tabs = form.tabs.iter().filter_map(|tab| Some((tab.code.as_str(), tab.described_by.as_ref()?)));
+    let of_fields =
+        form.fields().filter_map(|field| Some((field.name.as_str(), field.described_by.as_ref()?)));
+    of_tabs.chain(of_fields).map(|(what, describer)| (what, describer.component.as_str())).collect()
+}
+
+fn ask<E: Opened>(
+    visit: &Visit<E>,
+    form: &InstanceForm,
+    values: &Value,
+    what: &str,
+    component: &str,
+) -> FormAsk {
+    let in_form = |(name, _): &(&String, &Value)| form.field(name).is_some();
+    let values = values.as_object().into_iter().flatten().filter(in_form);
+    // The source is what the job reads its items from: the first place of a file in the form.
+    let source = form.fields().find(|field| field.kind == ValueKind::Storage).map(|field| field.name.clone());
+    FormAsk {
+        component: component.to_owned(),
+        what: what.to_owned(),
+        parameters: values.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        source: source.filter(|_| may_read_sources(visit.may.principal())),
+        language: visit.reader.language.clone(),
     }
 }
 

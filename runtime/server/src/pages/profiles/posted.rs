@@ -1,6 +1,8 @@
 //! What a form of a job profile sends: the profile's own fields, buttons of tables, and the values of parameters.
 
 use serde_json::Value;
+use stepbox::batch::form_answer::FormBlock;
+use stepbox_web::form::Described;
 
 use crate::conventions::failure::Failure;
 
@@ -30,6 +32,8 @@ pub(super) enum TableButton {
     Remove(String, usize),
     /// A row goes up by one.
     Up(String, usize),
+    /// The rows that a component suggests come in.
+    Fill(String),
 }
 
 impl Sent {
@@ -47,6 +51,7 @@ impl Sent {
                 "_priority" => sent.priority = Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
                 "_unique" => sent.is_unique = text == "true",
                 "_add" => sent.button = Some(TableButton::Add),
+                "_fill" => sent.button = Some(TableButton::Fill(text)),
                 "_remove" => {
                     sent.button = Some(row(&text).map(|(table, row)| TableButton::Remove(table, row))?)
                 }
@@ -55,6 +60,15 @@ impl Sent {
             }
         }
         Ok(sent)
+    }
+}
+
+impl Sent {
+    /// Does what the pressed button asks, if one was pressed.
+    pub(super) fn press(&self, values: &mut Value, described: &[Described]) {
+        if let Some(button) = &self.button {
+            button.press(values, described);
+        }
     }
 }
 
@@ -70,7 +84,13 @@ fn row(text: &str) -> Result<(String, usize), Failure> {
 
 impl TableButton {
     /// Changes the table in the values of the form.
-    pub(super) fn press(&self, values: &mut Value) {
+    fn press(&self, values: &mut Value, described: &[Described]) {
+        if let (Self::Fill(table), Some(values)) = (self, values.as_object_mut()) {
+            if let Some(rows) = suggested(described, table) {
+                values.insert(table.clone(), rows);
+            }
+            return;
+        }
         let (Self::Remove(table, row) | Self::Up(table, row)) = self else { return };
         let Some(rows) = values.get_mut(table).and_then(Value::as_array_mut) else { return };
         if *row >= rows.len() {
@@ -84,6 +104,17 @@ impl TableButton {
             _ => {}
         }
     }
+}
+
+/// The rows that a component suggests for a table.
+fn suggested(described: &[Described], table: &str) -> Option<Value> {
+    let blocks =
+        described.iter().filter_map(|one| one.answer.as_ref().ok()).flat_map(|answer| &answer.blocks);
+    let mut tables = blocks.filter_map(|block| match block {
+        FormBlock::Table(said) if said.parameter == table => Some(said),
+        _ => None,
+    });
+    tables.next().map(|said| said.defaults.iter().cloned().map(Value::Object).collect())
 }
 
 #[cfg(test)]
@@ -115,7 +146,7 @@ mod tests {
         ];
         for (button, expected) in rows {
             let mut values = json!({ "t": [1, 2, 3] });
-            button.press(&mut values);
+            button.press(&mut values, &[]);
             assert_eq!(values["t"], expected, "{button:?}");
         }
     }
