@@ -21,6 +21,8 @@ mod reference;
 mod sign_in;
 mod steps;
 mod tenants;
+#[cfg(test)]
+mod tests;
 mod tracker;
 mod users;
 mod visit;

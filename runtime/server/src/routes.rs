@@ -3,7 +3,7 @@
 mod archive;
 pub(crate) mod audit;
 pub(crate) mod bulk;
-mod connectors;
+pub(crate) mod connectors;
 pub(crate) mod executions;
 pub(crate) mod files;
 pub(crate) mod forms;

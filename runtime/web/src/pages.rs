@@ -19,3 +19,6 @@ pub mod tenants;
 pub mod tracker;
 pub mod users;
 pub mod workers;
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ pub(crate) async fn read_form_data(
         }
         if head.name == file {
             let name = head.file_name.unwrap_or_default();
-            let pieces = stream::unfold(&mut parts, |parts| async {
+            let pieces = stream::unfold(&mut parts, |parts| async move {
                 let piece = parts.piece().await.transpose()?;
                 Some((piece, parts))
             });

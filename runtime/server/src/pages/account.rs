@@ -11,7 +11,7 @@ use stepbox_web::{Head, Markup};
 use super::answer::{Either, Go, Page};
 use super::form::{Form, Pairs, Query};
 use super::visit::Visit;
-use crate::access::{Signed, cookie};
+use crate::access::{SESSION, Signed};
 use crate::conventions::failure::Failure;
 use crate::conventions::input::With;
 use crate::routes::tokens::wish;
@@ -94,7 +94,7 @@ async fn change_password(
     match changed {
         Ok(signed_in) => {
             tools.streams.rights_changed();
-            let cookie = cookie(Some(signed_in.id.as_str()), &visit.client, &visit.base);
+            let cookie = SESSION.set(Some(signed_in.id.as_str()), &visit.client, &visit.base, None);
             Ok(Either::Other(Go::to(format!("{}/account?changed=true", visit.base)).with_cookie(cookie)))
         }
         Err(failure) => {

@@ -1,6 +1,7 @@
 //! Connectors: their list with the components, one of them, a package that is not installed yet, and their removal.
 
 use stepbox::batch::access::{Right, Thing};
+use stepbox::batch::inventory;
 use stepbox::batch::ports::Listing;
 use stepbox::{COMPONENT_BYTES_MAX, Error, InspectedConnector};
 use stepbox_api::connector::{Component, Connector, ConnectorSummary, Grant, Installed};
@@ -14,7 +15,6 @@ use stepbox_web::{Frame, Head, Markup, Place};
 
 use super::answer::{Either, Go, Page};
 use super::form::Form;
-use super::steps::{head, of, users};
 use super::visit::Visit;
 use crate::access::{Connectors, Edit, May, Opened, View};
 use crate::conventions::asking::Asking;
@@ -22,7 +22,8 @@ use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
 use crate::conventions::form_data::{FormData, read_form_data};
 use crate::conventions::input::{Caller, InPath, Input, With};
-use crate::conventions::pending::Inspected;
+use crate::conventions::pending::{Inspected, Of};
+use crate::routes::connectors::seen_by;
 use crate::routes::packages::{PACKAGE_BYTES_MAX, Package};
 use crate::table::Table;
 use crate::tools::Tools;
@@ -64,6 +65,26 @@ impl Input for SentPackage {
     fn describe(_: &mut Describing) {}
 }
 
+/// Whose upload waits for a decision.
+pub(super) fn of<E: Opened>(visit: &Visit<E>) -> Of {
+    let user = visit.may.principal().user.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+    Of { user, tenant: visit.may.tenant().map(|tenant| tenant.id().to_string()).unwrap_or_default() }
+}
+
+/// The codes of the connectors that use a component.
+pub(super) fn users(connectors: &[inventory::Connector], digest: &str) -> Vec<String> {
+    let uses = |connector: &&inventory::Connector| {
+        let mut components = connector.jobs.iter().flat_map(|job| job.components());
+        components.any(|component| component.digest.as_str() == digest)
+    };
+    connectors.iter().filter(uses).map(|connector| connector.code.to_string()).collect()
+}
+
+/// The head of a page below connectors and steps.
+pub(super) fn head(frame: &Frame, title: impl Into<String>) -> Head {
+    Head::new(Place::Connectors, title).below("Connectors and steps", frame.at("connectors"))
+}
+
 async fn list(visit: Visit<May<View, Connectors>>, (): ()) -> Result<Page, Failure> {
     let frame = visit.frame().await?;
     let markup = listing(&visit, &frame, None, None).await?;
@@ -80,11 +101,11 @@ pub(super) async fn listing<E: Opened>(
     let Some(tenant) = visit.may.tenant() else { return Err(Failure::not_found("tenant")) };
     let connectors = match visit.may(Right::View, Thing::Connectors) {
         true => tenant.connectors().await?,
-        false => Listing::default(),
+        false => Listing { items: Vec::new(), damaged: Vec::new() },
     };
     let components = match visit.may(Right::View, Thing::Steps) {
         true => tenant.components().await?,
-        false => Listing::default(),
+        false => Listing { items: Vec::new(), damaged: Vec::new() },
     };
     let damaged: Vec<_> = components.damaged.iter().map(DamagedRow::of).collect();
     let listed = components.items.iter().map(|component| Listed {
@@ -143,10 +164,9 @@ async fn found(
     let inspected = tenant.inspect_connector(path).await.map_err(|error| Failure::within(&error, path))?;
     let InspectedConnector { connector, components, replaced, broken } = inspected;
     let grants = tenant.policy().leaves_of(&connector).iter().map(Grant::of).collect();
-    let (seen, hidden): (Vec<_>, Vec<_>) =
-        broken.into_iter().partition(|broken| visit.may(Right::View, Thing::Instance(&broken.code)));
+    let (seen, hidden) = seen_by(visit.may.principal(), broken);
     let known = tenant.components().await?;
-    let shown = |component: &stepbox::batch::inventory::Component| {
+    let shown = |component: &inventory::Component| {
         let is_known = known.iter().any(|known| known.digest == component.digest);
         let shown = Component::of(component);
         Component { uploaded_at: shown.uploaded_at.filter(|_| is_known), ..shown }
@@ -154,8 +174,7 @@ async fn found(
     Ok(Found {
         components: components.iter().map(shown).collect(),
         replaced: replaced.map(|replaced| replaced.jobs.iter().map(|job| job.name.to_string()).collect()),
-        broken_hidden: hidden.len() as u64,
-        installed: Installed::of(&connector, grants, &seen),
+        installed: Installed::of(&connector, grants, &seen, hidden),
     })
 }
 
@@ -190,6 +209,10 @@ async fn install(
     let path = folder.path();
     let installed = match tenant.install_connector(path).await {
         Err(Error::BreaksInstances { .. }) if force => tenant.replace_connector(path).await,
+        Err(Error::BreaksInstances { connector, instances, .. }) => {
+            let (instances, hidden) = seen_by(visit.may.principal(), instances);
+            Err(Error::BreaksInstances { connector, instances, hidden })
+        }
         installed => installed,
     };
     match installed.map_err(|error| Failure::within(&error, path)) {

@@ -11,21 +11,23 @@ use stepbox::batch::name::InstanceCode;
 use stepbox_api::execution::Execution;
 use stepbox_web::pages::dashboard::{self as page, Beginning, Dashboard, Day, Often};
 use stepbox_web::pages::home;
-use stepbox_web::{Head, Place};
+use stepbox_web::{Frame, Head, Place, Reader};
 
 use super::answer::{Either, Go, Page};
+use super::live::{Look, Moving, Watching};
 use super::visit::Visit;
-use super::workers::work;
+use super::workers::{is_of_tenant, work};
 use crate::access::{May, Signed, TheTenant, View};
 use crate::conventions::failure::Failure;
+use crate::streams::broadcaster::Signal;
+use crate::streams::event_stream::EventStream;
 use crate::table::Table;
 
 pub(super) fn routes(table: Table) -> Table {
-    table.get("/", "The tenants that you may enter; with one alone, its dashboard.", home).get(
-        "/tenants/{tenant}",
-        "The dashboard of a tenant.",
-        show,
-    )
+    table
+        .get("/", "The tenants that you may enter; with one alone, its dashboard.", home)
+        .get("/tenants/{tenant}", "The dashboard of a tenant.", show)
+        .get("/tenants/{tenant}/moving", "What moves in the dashboard.", watch)
 }
 
 const HOUR_MS: i64 = 3_600_000;
@@ -51,7 +53,7 @@ async fn home(visit: Visit<Signed>, (): ()) -> Result<Either<Page, Go>, Failure>
 
 async fn show(visit: Visit<May<View, TheTenant>>, (): ()) -> Result<Page, Failure> {
     let (frame, tenant, principal) = (visit.frame().await?, visit.may.tenant(), visit.may.principal());
-    let head = Head::new(Place::Dashboard, "Dashboard");
+    let head = Head::new(Place::Dashboard, "Dashboard").live(frame.at("moving"));
     if executions(tenant, principal, ExecutionFilter { limit: 1, ..ExecutionFilter::default() })
         .await?
         .is_empty()
@@ -65,6 +67,33 @@ async fn show(visit: Visit<May<View, TheTenant>>, (): ()) -> Result<Page, Failur
     let codes: Vec<_> = shown.often.iter().map(|often| often.code.clone()).collect();
     label(tenant, &mut shown.labels, codes).await?;
     Ok(Page::ok(frame.page(&head, &page::show(&frame, &shown))))
+}
+
+/// The dashboard that somebody watches.
+struct Watched {
+    may: May<View, TheTenant>,
+    frame: Frame,
+}
+
+impl Moving for Watched {
+    fn thing(&self) -> Thing<'_> {
+        Thing::Tenant
+    }
+
+    fn hears(&self, signal: &Signal) -> bool {
+        is_of_tenant(signal, self.may.tenant().id())
+    }
+
+    async fn look(&mut self, principal: &Principal, reader: &Reader) -> Result<Look, Failure> {
+        self.frame.reader = reader.clone();
+        let shown = moving(&self.may, principal).await?;
+        Ok(Look { parts: page::moving(&self.frame, &shown), ..Look::default() })
+    }
+}
+
+async fn watch(visit: Visit<May<View, TheTenant>>, watching: Watching) -> Result<EventStream, Failure> {
+    let watched = Watched { may: visit.may.also::<TheTenant>("").await?, frame: visit.frame().await? };
+    watching.stream(&visit, watched)
 }
 
 /// What a tenant begins with in which nothing has run.

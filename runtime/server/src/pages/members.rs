@@ -33,6 +33,9 @@ pub(super) fn routes(table: Table) -> Table {
         )
 }
 
+/// How many profiles the page leads to.
+const PROFILES_MAX: usize = 100;
+
 fn head(frame: &Frame, title: &str) -> Head {
     Head::new(Place::Users, title).below("Users and rights", frame.at("members"))
 }
@@ -42,9 +45,14 @@ async fn listing(
     user: &str,
     refused: Option<&Failure>,
 ) -> Result<Markup, Failure> {
-    let (frame, members) = (visit.frame().await?, visit.may.tenant().members().await?);
-    let rows = Row::of(&members, Member::of);
-    let markup = page::list(&frame, &rows, user, refused.map(Failure::problem));
+    let (frame, tenant) = (visit.frame().await?, visit.may.tenant());
+    let rows = Row::of(&tenant.members().await?, Member::of);
+    let instances = tenant.instances(None).await?;
+    let profiles = instances.iter().take(PROFILES_MAX);
+    let profiles: Vec<_> =
+        profiles.map(|instance| (instance.code.to_string(), instance.label.clone())).collect();
+    let problem = refused.map(Failure::problem);
+    let markup = page::list(&frame, &page::Page { members: &rows, profiles: &profiles, user, problem });
     Ok(frame.page(&Head::new(Place::Users, "Users and rights"), &markup))
 }
 

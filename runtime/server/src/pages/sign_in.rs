@@ -10,7 +10,7 @@ use stepbox_web::pages::sign_in as page;
 use super::answer::{Either, Go, Page};
 use super::form::{Form, Query};
 use super::reading::{Reading, theme_cookie};
-use crate::access::{Anybody, Signed, cookie};
+use crate::access::{Anybody, SESSION, Signed};
 use crate::conventions::failure::Failure;
 use crate::conventions::input::{InPath, With};
 use crate::table::Table;
@@ -74,7 +74,7 @@ async fn sign_in(
     tools.meters.signed_in(if signed_in.is_ok() { "ok" } else { "refused" });
     match signed_in {
         Ok(signed_in) => {
-            let cookie = cookie(Some(signed_in.id.as_str()), anybody.client(), &base);
+            let cookie = SESSION.set(Some(signed_in.id.as_str()), anybody.client(), &base, None);
             Ok(Either::Other(Go::to(own_page(&base, &next)).with_cookie(cookie)))
         }
         Err(failure) => {
@@ -91,7 +91,7 @@ async fn sign_out(
 ) -> Result<Go, Failure> {
     signed.sign_out().await?;
     tools.streams.rights_changed();
-    let gone = cookie(None, signed.client(), &base);
+    let gone = SESSION.set(None, signed.client(), &base, None);
     Ok(Go::to(format!("{base}/sign-in")).with_cookie(gone))
 }
 

@@ -3,23 +3,22 @@
 use std::time::Instant;
 
 use stepbox::batch::access::{Right, Thing};
-use stepbox::batch::inventory;
 use stepbox::{COMPONENT_BYTES_MAX, SIGNATURE_BYTES_MAX, Tenant, Upload};
 use stepbox_api::connector::{Component, Grant};
 use stepbox_web::blocks::{self, Confirm};
 use stepbox_web::pages::components::{self as page, Found, Listed};
-use stepbox_web::{Frame, Head, Place};
+use stepbox_web::{Head, Place};
 
 use super::answer::{Either, Go, Page};
-use super::connectors::listing;
+use super::connectors::{head, listing, of, users};
 use super::visit::Visit;
-use crate::access::{Edit, May, Opened, Steps, View};
+use crate::access::{Edit, May, Steps, View};
 use crate::conventions::asking::Asking;
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
 use crate::conventions::form_data::{FormData, read_form_data};
 use crate::conventions::input::{Caller, InPath, Input, With};
-use crate::conventions::pending::{Inspected, Of};
+use crate::conventions::pending::Inspected;
 use crate::table::Table;
 
 pub(super) fn routes(table: Table) -> Table {
@@ -58,31 +57,11 @@ impl Input for SentComponent {
     fn describe(_: &mut Describing) {}
 }
 
-/// Whose upload waits for a decision.
-pub(super) fn of<E: Opened>(visit: &Visit<E>) -> Of {
-    let user = visit.may.principal().user.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-    Of { user, tenant: visit.may.tenant().map(|tenant| tenant.id().to_string()).unwrap_or_default() }
-}
-
-/// The codes of the connectors that use a component.
-pub(super) fn users(connectors: &[inventory::Connector], digest: &str) -> Vec<String> {
-    let uses = |connector: &&inventory::Connector| {
-        let mut components = connector.jobs.iter().flat_map(|job| job.components());
-        components.any(|component| component.digest.as_str() == digest)
-    };
-    connectors.iter().filter(uses).map(|connector| connector.code.to_string()).collect()
-}
-
 /// What a component asks for by its description, and what the policy leaves of it.
 fn leaves(tenant: &Tenant, component: &Component) -> Vec<Grant> {
     let lines = component.description["grants"].as_array().into_iter().flatten();
     let lines: Vec<_> = lines.filter_map(|line| line.as_str().map(str::to_owned)).collect();
     tenant.policy().leaves_of_component(&lines).iter().map(Grant::of).collect()
-}
-
-/// The head of a page below connectors and steps.
-pub(super) fn head(frame: &Frame, title: impl Into<String>) -> Head {
-    Head::new(Place::Connectors, title).below("Connectors and steps", frame.at("connectors"))
 }
 
 async fn list(visit: Visit<May<View, Steps>>, (): ()) -> Result<Go, Failure> {

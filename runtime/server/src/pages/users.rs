@@ -39,7 +39,7 @@ type Operator = Visit<May<Operate, Installation>>;
 /// Which users are listed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct From {
+struct After {
     /// Those after this name.
     after: String,
 }
@@ -57,7 +57,7 @@ async fn listing(visit: &Operator, after: &str, new: &New<'_>) -> Result<Markup,
     Ok(frame.page(&Head::new(Place::Users, "Users"), &markup))
 }
 
-async fn list(visit: Operator, Query(From { after }): Query<From>) -> Result<Page, Failure> {
+async fn list(visit: Operator, Query(After { after }): Query<After>) -> Result<Page, Failure> {
     Ok(Page::ok(listing(&visit, &after, &New::default()).await?))
 }
 

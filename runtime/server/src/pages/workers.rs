@@ -1,35 +1,87 @@
 //! The workers and the queue.
 
+use std::time::Duration;
+
 use stepbox::batch::access::{InstanceRight, Principal, Right, Thing};
 use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::queue::QueueState;
 use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::name::TenantId;
 use stepbox_api::execution::Execution;
 use stepbox_api::list::Row;
 use stepbox_api::queue::QueueEntry;
 use stepbox_api::tenant::QueueDepths;
 use stepbox_api::worker::{Worker, WorkerState};
 use stepbox_web::pages::workers::{self as page, Queued, Work};
-use stepbox_web::{Head, Place};
+use stepbox_web::{Frame, Head, Place, Reader};
 
 use super::answer::Page;
+use super::live::{Look, Moving, Watching};
 use super::visit::Visit;
 use crate::access::{May, TheTenant, View};
 use crate::conventions::failure::Failure;
+use crate::streams::broadcaster::Signal;
+use crate::streams::event_stream::EventStream;
 use crate::table::Table;
 
 pub(super) fn routes(table: Table) -> Table {
-    table.get("/tenants/{tenant}/workers", "The workers and the queue of a tenant.", show)
+    table.get("/tenants/{tenant}/workers", "The workers and the queue of a tenant.", show).get(
+        "/tenants/{tenant}/workers/moving",
+        "What moves in the page of workers.",
+        watch,
+    )
 }
 
 /// How many entries of the queue the page has.
 const QUEUE_MAX: usize = 50;
+/// How often a page that is watched looks without an event: the workers report without one.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 async fn show(visit: Visit<May<View, TheTenant>>, (): ()) -> Result<Page, Failure> {
     let frame = visit.frame().await?;
     let work = work(&visit.may, visit.may.principal()).await?;
-    let head = Head::new(Place::Workers, "Workers and queue");
+    let head = Head::new(Place::Workers, "Workers and queue").live(frame.at("workers/moving"));
     Ok(Page::ok(frame.page(&head, &page::show(&frame, &work))))
+}
+
+/// The page that somebody watches.
+struct Watched {
+    may: May<View, TheTenant>,
+    frame: Frame,
+}
+
+impl Moving for Watched {
+    fn thing(&self) -> Thing<'_> {
+        Thing::Tenant
+    }
+
+    fn hears(&self, signal: &Signal) -> bool {
+        is_of_tenant(signal, self.may.tenant().id())
+    }
+
+    fn every(&self) -> Option<Duration> {
+        Some(LOOK_EVERY)
+    }
+
+    async fn look(&mut self, principal: &Principal, reader: &Reader) -> Result<Look, Failure> {
+        self.frame.reader = reader.clone();
+        let work = work(&self.may, principal).await?;
+        Ok(Look { parts: page::moving(&self.frame, &work), ..Look::default() })
+    }
+}
+
+async fn watch(visit: Visit<May<View, TheTenant>>, watching: Watching) -> Result<EventStream, Failure> {
+    let watched = Watched { may: visit.may.also::<TheTenant>("").await?, frame: visit.frame().await? };
+    watching.stream(&visit, watched)
+}
+
+/// Whether a signal is about an execution of the tenant.
+pub(super) fn is_of_tenant(signal: &Signal, tenant: &TenantId) -> bool {
+    match signal {
+        Signal::Events(events) => events.iter().any(|event| event.tenant == *tenant),
+        Signal::Progress(steps) => steps.iter().any(|step| step.tenant == *tenant),
+        Signal::Gap(_) => true,
+    }
 }
 
 /// The workers and the queue, as far as a principal may see them.

@@ -78,7 +78,10 @@ async fn install(
 }
 
 /// The instances that a principal may see, and how many more there are.
-fn seen_by(principal: &Principal, mut instances: Vec<BrokenInstance>) -> (Vec<BrokenInstance>, usize) {
+pub(crate) fn seen_by(
+    principal: &Principal,
+    mut instances: Vec<BrokenInstance>,
+) -> (Vec<BrokenInstance>, usize) {
     let all = instances.len();
     instances.retain(|instance| principal.may(Right::View, Thing::Instance(&instance.code)));
     let hidden = all - instances.len();

@@ -139,7 +139,7 @@ fn job(frame: &Frame, place: usize, job: &Job, may_create: bool) -> Markup {
     let id = format!("job-{place}");
     let beside = html! {
         @if may_create {
-            a href=(frame.at(&format!("instances/new?connector={}&job={}", part(&job.connector), part(&job.name)))) { "New profile" span.sr { " of " (own(&job.label)) } }
+            a href=(frame.at(&format!("new-instance?job={}", part(&job.name)))) { "New profile" span.sr { " of " (own(&job.label)) } }
         }
     };
     let columns = html! { (column("Step")) (column("What it is")) (column("Elements")) };
@@ -195,15 +195,13 @@ pub struct Found {
     pub components: Vec<Component>,
     /// The jobs of the connector that it would replace; `None` if there is none of the same code.
     pub replaced: Option<Vec<String>>,
-    /// How many further instances could not run, which the reader may not see.
-    pub broken_hidden: u64,
 }
 
 /// The page about a package that is not installed yet. `id` is the word of the upload, `name` that of the file.
 pub fn inspected(frame: &Frame, id: &str, name: &str, found: &Found, problem: Option<&Problem>) -> Markup {
     let connector = &found.installed.connector;
     let to = frame.at(&format!("inspected-connectors/{}", part(id)));
-    let breaks = !found.installed.broken.is_empty() || found.broken_hidden > 0;
+    let breaks = !found.installed.broken.is_empty() || found.installed.broken_hidden > 0;
     let lead = html! { "From " code { (own(name)) } ". It was checked as at its installation; nothing of it has run but the descriptions of its components." };
     html! {
         (head(&html! { (own(&connector.label)) }, &lead, &html! {}))
@@ -258,8 +256,8 @@ fn broken(frame: &Frame, found: &Found) -> Markup {
                     }
                 }
             }
-            @if found.broken_hidden > 0 {
-                p { "And " (frame.reader.number(found.broken_hidden)) " more that you may not see." }
+            @if found.installed.broken_hidden > 0 {
+                p { "And " (frame.reader.number(found.installed.broken_hidden)) " more that you may not see." }
             }
         }
     }

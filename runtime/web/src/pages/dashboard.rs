@@ -85,6 +85,17 @@ pub fn show(frame: &Frame, shown: &Dashboard) -> Markup {
     }
 }
 
+/// The parts that move, with their ids.
+pub fn moving(frame: &Frame, shown: &Dashboard) -> Vec<(String, Markup)> {
+    let parts = [
+        ("dash-wants", wants(frame, shown)),
+        ("dash-running", running(frame, shown)),
+        ("dash-last", last(frame, shown)),
+        ("dash-work", work(frame, shown)),
+    ];
+    parts.into_iter().map(|(id, part)| (id.to_owned(), part)).collect()
+}
+
 fn label<'a>(shown: &'a Dashboard, code: &'a str) -> &'a str {
     shown.labels.get(code).map_or(code, String::as_str)
 }
@@ -100,7 +111,7 @@ fn row_head(frame: &Frame, shown: &Dashboard, execution: &Execution) -> Markup {
 }
 
 /// What wants a decision. A live part.
-pub fn wants(frame: &Frame, shown: &Dashboard) -> Markup {
+fn wants(frame: &Frame, shown: &Dashboard) -> Markup {
     let columns = html! { (column("Execution")) (column("Status")) (column("Why")) (column("When")) (actions_column()) };
     let rows = html! {
         @for execution in &shown.wants {
@@ -153,7 +164,7 @@ fn at(execution: &Execution) -> Option<&StepExecution> {
 }
 
 /// What runs now. A live part.
-pub fn running(frame: &Frame, shown: &Dashboard) -> Markup {
+fn running(frame: &Frame, shown: &Dashboard) -> Markup {
     let columns = html! {
         (column("Execution")) (column("Status")) (number_column("Items")) th.less scope="col" { "Step" } (number_column("For"))
     };
@@ -201,7 +212,7 @@ fn progress(frame: &Frame, execution: &Execution) -> Markup {
 }
 
 /// The last 24 hours as bars, and in numbers.
-pub fn day(frame: &Frame, shown: &Dashboard) -> Markup {
+fn day(frame: &Frame, shown: &Dashboard) -> Markup {
     let Some(day) = &shown.day else { return html! {} };
     let (reader, (ended, failed)) = (&frame.reader, day.ended());
     let most = day.hours.iter().map(|hour| hour.0).max().unwrap_or(0).max(1);
@@ -237,7 +248,7 @@ pub fn day(frame: &Frame, shown: &Dashboard) -> Markup {
 }
 
 /// What ended last. A live part.
-pub fn last(frame: &Frame, shown: &Dashboard) -> Markup {
+fn last(frame: &Frame, shown: &Dashboard) -> Markup {
     let columns =
         html! { (column("Execution")) (column("Status")) (number_column("Warnings")) (column("When")) };
     let rows = html! {
@@ -280,7 +291,7 @@ fn often(frame: &Frame, shown: &Dashboard) -> Markup {
 }
 
 /// Workers and queue in a few words. A live part.
-pub fn work(frame: &Frame, shown: &Dashboard) -> Markup {
+fn work(frame: &Frame, shown: &Dashboard) -> Markup {
     let (reader, work) = (&frame.reader, &shown.work);
     let slots = work.slots();
     let oldest = work.oldest.as_deref().and_then(|oldest| reader.took(oldest, None));
@@ -338,7 +349,7 @@ pub fn begin(frame: &Frame, beginning: &Beginning) -> Markup {
                 h2 { "Make a job profile" }
                 p.muted { "A job with values of its own: which file, where to, whom to notify. The form comes from the job." }
                 div.actions {
-                    @if beginning.may_edit { a.button.primary[!beginning.has_profile] href=(frame.at("instances/new")) { (icon("i-plus")) "New profile" } }
+                    @if beginning.may_edit { a.button.primary[!beginning.has_profile] href=(frame.at("new-instance")) { (icon("i-plus")) "New profile" } }
                     code.muted { "stepbox instances create stepbox csv_export export products @parameters.json" }
                 }
             }

@@ -38,8 +38,22 @@ fn words() -> [&'static str; 4] {
     ROLES.map(word)
 }
 
-/// The members of a tenant. `user` is what was typed before.
-pub fn list(frame: &Frame, members: &[Row<Member>], user: &str, problem: Option<&Problem>) -> Markup {
+/// What the page of members shows.
+#[derive(Debug)]
+pub struct Page<'a> {
+    /// The members.
+    pub members: &'a [Row<Member>],
+    /// Some profiles, by code and label.
+    pub profiles: &'a [(String, String)],
+    /// The name that was typed before.
+    pub user: &'a str,
+    /// Why a member was refused.
+    pub problem: Option<&'a Problem>,
+}
+
+/// The members of a tenant.
+pub fn list(frame: &Frame, page: &Page<'_>) -> Markup {
+    let Page { members, profiles, user, problem } = *page;
     let lead =
         html! { "A member has one role in this tenant. Each role may do what those before it may do." };
     let columns = html! { (column("User")) (column("Role")) (actions_column()) };
@@ -63,8 +77,17 @@ pub fn list(frame: &Frame, members: &[Row<Member>], user: &str, problem: Option<
         }))
         (section("roles", &html! { "What the roles may do" }, &html! {}, &html! {
             dl.facts { @for role in ROLES { dt { (word(role)) } dd { (may(role)) } } }
-            p.small.muted { "A job profile can narrow this further: its page leads to its rights." }
         }))
+        @if !profiles.is_empty() {
+            (section("at", &html! { "Rights at one profile" }, &html! {}, &html! {
+                p.muted { "At a profile, a list can narrow what the roles give." }
+                ul.list {
+                    @for (code, label) in profiles {
+                        li { a href=(frame.at(&format!("instances/{}/rights", part(code)))) { (own(label)) } code.muted { (own(code)) } }
+                    }
+                }
+            }))
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub fn list(frame: &Frame, users: &[Row<User>], older: Option<&str>, new: &New<'
         (section("new", &html! { "Create a user" }, &html! {}, &html! {
             (refused(new.problem))
             form.form method="post" action=(frame.top("users")) {
-                (field("name", "Name", &text_input("name", new.name, true), "Letters, digits, -, _ and . The user signs in with it."))
+                (field("name", "Name", &text_input("name", new.name, true), "The user signs in with it."))
                 (field("label", "Name for people", &text_input("label", new.label, true), "May be left empty."))
                 div.field {
                     span.label { "Installation" }

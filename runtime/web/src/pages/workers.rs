@@ -79,6 +79,17 @@ pub fn show(frame: &Frame, work: &Work) -> Markup {
     }
 }
 
+/// The parts that move, with their ids.
+pub fn moving(frame: &Frame, work: &Work) -> Vec<(String, Markup)> {
+    let parts = [
+        ("work-figures", figures(frame, work)),
+        ("work-for-nobody", for_nobody(work)),
+        ("work-workers", workers(frame, work)),
+        ("work-queue", queue(frame, work)),
+    ];
+    parts.into_iter().map(|(id, part)| (id.to_owned(), part)).collect()
+}
+
 /// The switch of live updates.
 pub(super) fn live_switch() -> Markup {
     html! {
@@ -87,7 +98,7 @@ pub(super) fn live_switch() -> Markup {
 }
 
 /// The numbers at the head of the page. A live part.
-pub fn figures(frame: &Frame, work: &Work) -> Markup {
+fn figures(frame: &Frame, work: &Work) -> Markup {
     let reader = &frame.reader;
     let shown = html! {
         div { dt { "Waiting" } dd { (reader.number(work.depths.waiting)) } }
@@ -104,7 +115,7 @@ pub fn figures(frame: &Frame, work: &Work) -> Markup {
 }
 
 /// What waits although no worker takes it. A live part.
-pub fn for_nobody(work: &Work) -> Markup {
+fn for_nobody(work: &Work) -> Markup {
     let found = work.waits_for_nobody();
     html! {
         div #work-for-nobody data-live {
@@ -119,7 +130,7 @@ pub fn for_nobody(work: &Work) -> Markup {
 }
 
 /// The workers and what each runs. A live part.
-pub fn workers(frame: &Frame, work: &Work) -> Markup {
+fn workers(frame: &Frame, work: &Work) -> Markup {
     let columns = html! {
         (column("Worker")) (column("State")) (column("Slots")) (column("Runs")) (column("Takes")) (column("Heard of")) (column("Since"))
     };
@@ -196,7 +207,7 @@ fn taken(worker: &Worker) -> String {
 }
 
 /// The queue. A live part.
-pub fn queue(frame: &Frame, work: &Work) -> Markup {
+fn queue(frame: &Frame, work: &Work) -> Markup {
     let columns = html! {
         (number_column("Place")) (column("Execution")) (column("State")) (number_column("Priority")) (column("From when on")) (number_column("Workers lost"))
     };
