@@ -10,6 +10,7 @@ mod execution;
 mod form;
 mod live;
 mod problem_page;
+mod profiles;
 mod reading;
 mod sign_in;
 mod visit;
@@ -21,7 +22,7 @@ use crate::table::{App, Table};
 
 /// All pages.
 pub(crate) fn table() -> Table {
-    let nouns = [assets::routes, sign_in::routes, dashboard::routes, execution::routes];
+    let nouns = [assets::routes, sign_in::routes, dashboard::routes, execution::routes, profiles::routes];
     nouns.into_iter().fold(Table::default(), |table, noun| noun(table))
 }
 

@@ -186,6 +186,28 @@
     field.addEventListener("change", () => { if (form && form.dataset.send === "at-once" && field.files.length) form.requestSubmit(); });
   });
 
+  // A file for a field is uploaded at once; the field gets its id.
+  all("[data-upload]").forEach((field) => field.addEventListener("change", () => {
+    const [file, into, words] = [field.files[0], document.getElementById(field.dataset.into), field.parentElement.querySelector("[data-progress]")];
+    if (!file) return;
+    const sending = new XMLHttpRequest();
+    sending.upload.addEventListener("progress", (event) => { if (event.lengthComputable) words.textContent = Math.floor(100 * event.loaded / event.total) + " %"; });
+    sending.addEventListener("loadend", () => {
+      let answer = {};
+      try { answer = JSON.parse(sending.responseText); } catch { /* The status says enough. */ }
+      if (sending.status >= 200 && sending.status < 300) {
+        into.value = answer.id;
+        into.dispatchEvent(new Event("input", { bubbles: true }));
+        words.textContent = file.name;
+      } else {
+        words.textContent = answer.detail || "not uploaded";
+      }
+    });
+    sending.open("POST", field.dataset.upload + "?name=" + encodeURIComponent(file.name));
+    sending.setRequestHeader("Content-Type", "application/octet-stream");
+    sending.send(file);
+  }));
+
   // Keys. None of them acts while something is typed.
   let begun = "";
   const typing = (target) => target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");

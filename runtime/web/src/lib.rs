@@ -5,11 +5,13 @@
 //! numbers and times are written for the person who reads.
 
 pub mod assets;
+pub mod form;
 pub mod frame;
 pub mod icons;
 pub mod list;
 pub mod pages;
 pub mod problem;
+mod prose;
 pub mod reader;
 pub mod status;
 

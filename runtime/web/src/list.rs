@@ -52,7 +52,9 @@ pub fn pager(shown: &str, newer: Option<&str>, older: Option<&str>) -> Markup {
     html! {
         nav.pager aria-label="Pages of the list" {
             span { (shown) }
-            span.actions { (link("Newer", newer)) (link("Older", older)) }
+            @if newer.is_some() || older.is_some() {
+                span.actions { (link("Newer", newer)) (link("Older", older)) }
+            }
         }
     }
 }

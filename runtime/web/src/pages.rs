@@ -3,4 +3,5 @@
 pub mod execution;
 pub mod failed;
 pub mod home;
+pub mod profiles;
 pub mod sign_in;

@@ -4,21 +4,22 @@ use maud::{Markup, html};
 use stepbox_api::problem::Problem;
 
 use crate::frame::part;
+use crate::prose::prose;
 
 /// A failure in a page. `docs` is the address of the page of errors.
 pub fn note(problem: &Problem, docs: &str) -> Markup {
     html! {
         section.note.fail aria-labelledby="failure" role="alert" {
-            h2 #failure { bdi { (problem.detail) } }
+            h2 #failure { (prose(&problem.detail)) }
             dl.problem {
                 @if let Some(cause) = &problem.cause {
-                    dt { "cause" } dd { bdi { (cause) } }
+                    dt { "cause" } dd { (prose(cause)) }
                 }
                 @if let Some(help) = &problem.help {
-                    dt { "help" } dd { bdi { (help) } }
+                    dt { "help" } dd { (prose(help)) }
                 }
                 @for invalid in &problem.errors {
-                    dt { code { (invalid.pointer) } } dd { bdi { (invalid.detail) } }
+                    dt { code { (invalid.pointer) } } dd { (prose(&invalid.detail)) }
                 }
                 dt { "docs" } dd { a href={ (docs) "/" (part(&problem.code)) } { "errors#" (problem.code) } }
                 dt { "code" } dd { code { (problem.code) } ", HTTP " (problem.status) }

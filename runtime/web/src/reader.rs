@@ -44,6 +44,8 @@ pub struct Reader {
     pub separator: &'static str,
     /// What separates the fraction.
     pub point: &'static str,
+    /// The tag of their first language (BCP 47): `en`, `de-CH`.
+    pub language: String,
     /// The theme that they have chosen.
     pub theme: Theme,
     /// The time of the request.
@@ -56,7 +58,14 @@ impl Reader {
         let (separator, point) = separators(languages);
         let is_name = |zone: &&str| zone.len() <= 64 && zone.is_ascii();
         let zone = Some(zone).filter(is_name).and_then(|zone| TimeZone::get(zone).ok());
-        Self { zone: zone.unwrap_or(TimeZone::UTC), separator, point, theme, now }
+        Self {
+            zone: zone.unwrap_or(TimeZone::UTC),
+            separator,
+            point,
+            language: language(languages),
+            theme,
+            now,
+        }
     }
 
     /// A whole number with all its digits: `12,431`.
@@ -162,6 +171,17 @@ impl Reader {
     /// The name of the reader's zone, as times have it.
     pub fn zone_name(&self) -> String {
         self.now.to_zoned_datetime(self.zone.clone()).strftime("%Z").to_string()
+    }
+}
+
+/// The tag of the first language, if it is one.
+fn language(languages: &str) -> String {
+    let first = languages.split([',', ';']).next().unwrap_or_default().trim();
+    let is_part =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match first.len() <= 35 && first.split('-').all(is_part) {
+        true => first.to_owned(),
+        false => "en".to_owned(),
     }
 }
 

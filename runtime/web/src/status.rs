@@ -55,6 +55,11 @@ pub fn pill(status: &str) -> Markup {
     html! { span.status.pill data-status=(word.to_uppercase()) { (icon(drawing)) (word) } }
 }
 
+/// The drawing before a violation.
+pub(crate) fn status_of_violation() -> Markup {
+    icon("s-failed")
+}
+
 /// A number of warnings, or a muted 0. With an address it leads to them.
 pub fn warnings(count: u64, shown: &str, address: Option<&str>) -> Markup {
     if count == 0 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::{HeaderMap, HeaderName};
 use stepbox::batch::access::{Principal, Right, Thing};
+use stepbox::batch::instance_form::FormRights;
 use stepbox::batch::name::TenantId;
 use stepbox::{Accounts, Error, Stepbox, Tenant};
 
@@ -63,12 +64,11 @@ impl Doors {
             false => self.0.stepbox.tenant(id),
         };
         match found {
-            Ok(tenant) if is_ours && principal.may_enter(id) => Ok(Some(
-                principal
-                    .user
-                    .as_ref()
-                    .map_or_else(|| tenant.clone(), |user| tenant.acting_as(user.as_str())),
-            )),
+            Ok(tenant) if is_ours && principal.may_enter(id) => {
+                let tenant = tenant.seen_with(FormRights::Of(principal.role()));
+                let user = principal.user.as_ref();
+                Ok(Some(user.map_or_else(|| tenant.clone(), |user| tenant.acting_as(user.as_str()))))
+            }
             Ok(_) | Err(Error::UnknownTenant(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -35,6 +35,7 @@ const CODES: &[&str] = &[
     "query-invalid",
     "store-unavailable",
     "token-in-url",
+    "too-many-form-questions",
     "too-many-launches",
     "too-many-streams",
     "too-many-uploads",
@@ -201,7 +202,9 @@ impl Failure {
         }
         let problem = Problem::of(error);
         let failure = Self::of(match error {
-            Error::Violations { violations, .. } => problem.with_violations(place, violations),
+            Error::Violations { violations, .. } | Error::GuardedParameters { violations, .. } => {
+                problem.with_violations(place, violations)
+            }
             _ => problem,
         });
         match kind {

@@ -30,6 +30,16 @@ impl Page {
         Self { status: failure.status(), markup }
     }
 
+    /// A form again, with the values that break constraints.
+    pub(super) fn unprocessable(markup: Markup) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, markup }
+    }
+
+    /// A form again, since something else was saved in the meantime.
+    pub(super) fn conflict(markup: Markup) -> Self {
+        Self { status: StatusCode::CONFLICT, markup }
+    }
+
     pub(super) fn into_response(self) -> Response {
         let mut response = (self.status, self.markup.into_string()).into_response();
         let headers = response.headers_mut();
