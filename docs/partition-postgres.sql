@@ -33,11 +33,17 @@ CREATE TABLE job_executions_2 PARTITION OF job_executions
     FOR VALUES FROM (:next) TO (:end) WITH (fillfactor = 85);
 
 ALTER TABLE step_executions RENAME TO step_executions_1;
+DROP TRIGGER steps_with_warnings_are_counted ON step_executions_1;
+DROP TRIGGER more_warnings_are_counted ON step_executions_1;
 CREATE TABLE step_executions
     (LIKE step_executions_1 INCLUDING ALL) PARTITION BY RANGE (execution_id);
 ALTER TABLE step_executions ATTACH PARTITION step_executions_1 FOR VALUES FROM (MINVALUE) TO (:next);
 CREATE TABLE step_executions_2 PARTITION OF step_executions
     FOR VALUES FROM (:next) TO (:end) WITH (fillfactor = 70);
+CREATE TRIGGER steps_with_warnings_are_counted AFTER INSERT ON step_executions
+    FOR EACH ROW WHEN (NEW.warning_count <> 0) EXECUTE FUNCTION stepbox_count_warnings();
+CREATE TRIGGER more_warnings_are_counted AFTER UPDATE ON step_executions
+    FOR EACH ROW WHEN (NEW.warning_count <> OLD.warning_count) EXECUTE FUNCTION stepbox_count_warnings();
 
 ALTER TABLE warnings RENAME TO warnings_1;
 CREATE TABLE warnings

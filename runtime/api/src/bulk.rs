@@ -32,6 +32,9 @@ pub struct BulkFilter {
     /// Only those in this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// Only those that match this text, as in a list of executions: `restarted:no created:1d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
 }
 
 /// What can be done with many executions.
@@ -41,6 +44,10 @@ pub struct BulkFilter {
 pub enum BulkAction {
     /// Ask it to stop.
     Stop,
+    /// Ask it to pause at its next checkpoint.
+    Pause,
+    /// Let it wait for a worker again, after it was paused.
+    Resume,
     /// Continue it, as a new execution.
     Restart,
     /// Give it up.
@@ -80,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_request_for_many_survives_a_wire() {
-        let filter = BulkFilter { instance: None, status: Some(Status::Failed) };
+        let filter = BulkFilter { status: Some(Status::Failed), ..BulkFilter::default() };
         let bulk = Bulk { action: BulkAction::Restart, ids: None, filter: Some(filter), expected_count: 3 };
         let shown = survives(&bulk);
         assert_eq!(

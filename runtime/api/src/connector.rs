@@ -66,10 +66,17 @@ pub struct Installed {
     pub connector: Connector,
     /// The instances that do not run any more; there are some only if the installation was forced.
     pub broken: Vec<BrokenInstance>,
+    /// How many further instances do not run any more, which you may not see; absent if there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub broken_hidden: u64,
     /// The parameters that no step takes.
     pub unused: Vec<UnusedParameter>,
     /// The parameters that may be left out although a grant names them.
     pub optional_in_grants: Vec<OptionalInGrant>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// An instance that does not run with a new version of its connector.
@@ -111,6 +118,7 @@ impl Installed {
         connector: &inventory::Connector,
         grants: Vec<Grant>,
         broken: &[stepbox::BrokenInstance],
+        broken_hidden: usize,
     ) -> Self {
         let jobs = || connector.jobs.iter();
         let unused = jobs().flat_map(|job| {
@@ -128,6 +136,7 @@ impl Installed {
         Self {
             connector: Connector::of(connector, grants),
             broken: broken.iter().map(BrokenInstance::of).collect(),
+            broken_hidden: broken_hidden as u64,
             unused: unused.collect(),
             optional_in_grants: optional.collect(),
         }
@@ -243,6 +252,7 @@ mod tests {
         let installed = Installed {
             connector: Connector::of(&connector, vec![grant]),
             broken: vec![BrokenInstance { code: text("a"), reason: text("no job") }],
+            broken_hidden: 2,
             unused: vec![UnusedParameter { job: job.clone(), parameter: text("x") }],
             optional_in_grants: vec![OptionalInGrant { job, step: text("notify"), parameter: text("y") }],
         };

@@ -147,6 +147,21 @@ pub struct OutputFile {
     pub size_bytes: Option<u64>,
 }
 
+#[cfg(feature = "host")]
+impl OutputFile {
+    /// Built from a file of an execution, and its place among them.
+    pub fn of(number: usize, output: &stepbox::ExecutionOutput) -> Self {
+        Self {
+            number: number as u64,
+            step: output.step.to_string(),
+            name: output.name().to_owned(),
+            path: output.path.clone(),
+            storage: output.storage.clone(),
+            size_bytes: output.size_bytes,
+        }
+    }
+}
+
 /// The items that a step has rejected.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -44,7 +44,8 @@ pub struct QueueEntry {
 }
 
 impl QueueEntry {
-    pub(crate) fn of(entry: &queue::QueueEntry) -> Self {
+    /// Built from an entry of the queue.
+    pub fn of(entry: &queue::QueueEntry) -> Self {
         let queue::QueueEntry { state, priority, available_at, losses, attempts_max } = *entry;
         let (state, available_at) = (state.into(), available_at.to_string());
         Self { state, priority, available_at, losses, attempts_max }

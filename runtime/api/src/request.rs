@@ -6,6 +6,36 @@ use serde_json::{Map, Value};
 
 use crate::status::Status;
 
+/// A component to pull from an OCI registry.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PullComponent {
+    /// `oci://registry.example.com/acme/normalise@sha256:…`, with the digest of the manifest.
+    pub reference: String,
+    /// The name of a user at the registry; absent for what everybody may pull.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The password of that user. It is used for this request, and not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// Whether to speak HTTP without TLS to a registry that is not on the server's machine.
+    #[serde(default)]
+    pub plain_http: bool,
+    /// Hosts other than the registry that may receive the password.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auth_hosts: Vec<String>,
+    /// The text of a `minisign` signature. Needed if the policy asks for signatures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+impl std::fmt::Debug for PullComponent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PullComponent").field("reference", &self.reference).finish_non_exhaustive()
+    }
+}
+
 /// An instance to create.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -72,7 +72,7 @@ impl RepositoryError {
             Self::QueueFull { .. } | Self::ConcurrencyReached { .. } | Self::FileQuota(_) => {
                 ErrorKind::TooMany
             }
-            Self::TooManyTokens { .. } => ErrorKind::TooMany,
+            Self::TooManyTokens { .. } | Self::TooManyViews { .. } => ErrorKind::TooMany,
             Self::LeaseLost { .. } => ErrorKind::Unexpected,
             Self::Busy { .. }
             | Self::NewerVersion { .. }

@@ -80,6 +80,7 @@ pub mod remedy;
 mod retry;
 pub mod rows;
 pub mod run_context;
+pub mod saved_view;
 mod shared_values;
 pub mod step_context;
 pub mod strict_json;

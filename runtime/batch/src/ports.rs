@@ -48,6 +48,7 @@ pub mod queue;
 pub mod repository;
 pub mod store_report;
 pub mod uploads;
+pub mod views;
 pub mod workers;
 
 pub use accounts::Accounts;
@@ -67,4 +68,5 @@ pub use queue::JobQueue;
 pub use repository::JobRepository;
 pub use store_report::{Finding, StoreReport};
 pub use uploads::Uploads;
+pub use views::SavedViews;
 pub use workers::Workers;

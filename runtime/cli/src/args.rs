@@ -1,6 +1,7 @@
 //! The command line as a language: nouns, then verbs. The file of a noun carries its verbs out.
 
 pub(crate) mod access;
+pub(crate) mod files;
 pub(crate) mod policy;
 pub(crate) mod queue;
 pub(crate) mod serve;
@@ -19,7 +20,8 @@ use crate::exit_code;
 use crate::installation::Beginning;
 use crate::output::Format;
 use crate::output::voice::Voice;
-use access::{Members, Tokens, Users};
+use access::{InstanceRightsArgs, Members, Tokens, Users};
+use files::{Files, Queue};
 use queue::{Publish, Store, WorkerArgs, Workers};
 use serve::ServeArgs;
 
@@ -161,6 +163,12 @@ pub(crate) enum Noun {
     /// Processes that take executions from the queue
     #[command(subcommand, after_long_help = examples(&["stepbox workers list"]))]
     Workers(Workers),
+    /// What waits for workers
+    #[command(subcommand, after_long_help = examples(&["stepbox queue show"]))]
+    Queue(Queue),
+    /// Inputs of jobs that users upload
+    #[command(subcommand, after_long_help = examples(&["stepbox files upload stock.csv", "stepbox files list"]))]
+    Files(Files),
     /// Runs of instances: what became of them
     #[command(subcommand, after_long_help = examples(&[
         "stepbox executions list --status FAILED",
@@ -229,6 +237,7 @@ impl Noun {
             Self::Connectors(Connectors::Add { .. })
             | Self::Steps(Steps::Upload { .. } | Steps::Pull { .. })
             | Self::Instances(Instances::Create { .. })
+            | Self::Files(Files::Upload { .. })
             | Self::Users(Users::Add { .. })
             | Self::Members(Members::Set { .. })
             | Self::Tokens(Tokens::Create { .. })
@@ -451,6 +460,24 @@ pub(crate) enum Instances {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// List the versions of an instance that are kept, newest first: when it changed, by whom, and what
+    #[command(after_long_help = examples(&["stepbox instances history my_export", "stepbox instances history my_export --format json"]))]
+    History {
+        /// Its code
+        code: String,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Show who has which right at an instance, or change that
+    ///
+    /// A list takes a right away from the members that it does not name; without a list, the role decides.
+    /// Administrators need not be named.
+    #[command(after_long_help = examples(&[
+        "stepbox instances rights my_export",
+        "stepbox instances rights my_export --launch julia --launch peter --nobody edit",
+        "stepbox instances rights my_export --by-role launch",
+    ]))]
+    Rights(InstanceRightsArgs),
     /// Delete an instance; its executions stay as history
     #[command(after_long_help = examples(&["stepbox instances delete my_export"]))]
     Delete {
@@ -521,7 +548,7 @@ fn skip_limit(text: &str) -> Result<SkipLimit, String> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Executions {
     /// List executions, newest first
-    #[command(after_long_help = examples(&["stepbox executions list --status FAILED --instance my_export", "stepbox executions list --limit 0 --format json"]))]
+    #[command(after_long_help = examples(&["stepbox executions list --status FAILED --instance my_export", "stepbox executions list --filter 'restarted:no created:7d'", "stepbox executions list --limit 0 --format json"]))]
     List {
         /// Only those of this instance
         #[arg(long, value_name = "CODE")]
@@ -529,6 +556,10 @@ pub(crate) enum Executions {
         /// Only those in this status
         #[arg(long, value_parser = batch_status(), ignore_case = true)]
         status: Option<BatchStatus>,
+        /// Only those that match this text: `status:FAILED,STOPPED -user:schedule created:7d took:>1m`. Days are those
+        /// of UTC
+        #[arg(long, value_name = "TEXT")]
+        filter: Option<String>,
         /// The most rows to show; 0 shows all
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: u32,
@@ -546,6 +577,22 @@ pub(crate) enum Executions {
     /// Show the log of an execution
     #[command(after_long_help = examples(&["stepbox executions log 118"]))]
     Log {
+        /// Its number
+        id: u64,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// List the parts of an execution's steps, which run as executions of their own
+    #[command(after_long_help = examples(&["stepbox executions parts 118"]))]
+    Parts {
+        /// Its number
+        id: u64,
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// List the files that the steps of an execution have written
+    #[command(after_long_help = examples(&["stepbox executions files 118"]))]
+    Files {
         /// Its number
         id: u64,
         #[command(flatten)]

@@ -39,13 +39,17 @@ pub(crate) async fn carry_out(site: &Site, verb: Connectors) -> Result<Answer, C
 
 /// Installs a connector, and shows what its steps ask for and what the policy allows of it.
 async fn add(site: &Site, dir: &Path, force: bool, format: Format) -> Result<Answer, CliError> {
-    let Installed { connector, broken, unused, optional_in_grants } =
+    let Installed { connector, broken, broken_hidden, unused, optional_in_grants } =
         site.install_connector(dir, force).await?;
     let jobs = counted(connector.jobs.len() as u64, "job");
     talk(format!("installed the connector `{}` with {jobs}", connector.code));
     for instance in broken {
         let (code, reason) = (instance.code, instance.reason);
         talk(format!("warning: the instance `{code}`: {reason}, so it does not run any more"));
+    }
+    if broken_hidden > 0 {
+        let more = counted(broken_hidden, "more instance");
+        talk(format!("warning: {more}, which you may not see: they do not run any more either"));
     }
     for job in &connector.jobs {
         for UnusedParameter { parameter, .. } in unused.iter().filter(|unused| unused.job == job.name) {

@@ -10,7 +10,7 @@ use stepbox::config::ConfigError;
 use stepbox_api::exit_code::ExitCode;
 use stepbox_api::problem::{InvalidPart, Problem};
 use stepbox_client::ClientError;
-use stepbox_server::ServerError;
+use stepbox_server::{IdentityProviderError, InvalidSettings, ServerError};
 
 use crate::next_action;
 use crate::pull::PullError;
@@ -122,6 +122,9 @@ pub(crate) enum CliError {
     /// The server does not listen.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The identity provider cannot be used.
+    #[error(transparent)]
+    IdentityProvider(#[from] IdentityProviderError),
     /// The liveness file cannot be touched, so supervisors would take the worker for dead.
     #[error("the liveness file `{}` cannot be written", path.display())]
     LivenessFile {
@@ -213,6 +216,7 @@ impl CliError {
             Self::Pull(error) => error.code(),
             Self::NoKeys => "no-signing-keys",
             Self::Server(error) => error.code(),
+            Self::IdentityProvider(error) => error.code(),
             Self::LivenessFile { .. } => "liveness-file",
             Self::NoDataFolder { .. } => "no-data-folder",
             Self::NoTenant(_) => "unknown-tenant",
@@ -270,6 +274,10 @@ impl CliError {
                     .to_owned(),
             ),
             Self::Server(error) => Some(error.help().to_owned()),
+            Self::IdentityProvider(IdentityProviderError::Settings(InvalidSettings::NoPublicName)) => {
+                Some("name the server with `--public-name`, or write `redirect` into the file".to_owned())
+            }
+            Self::IdentityProvider(error) => Some(error.help().to_owned()),
             Self::LivenessFile { .. } => Some("name a file in a folder that you may write to".to_owned()),
             Self::NoDataFolder { .. } => Some(
                 "go to the folder that has it, or name it with `--data-dir` or STEPBOX_DATA_DIR; `stepbox connectors \
@@ -323,6 +331,7 @@ impl CliError {
             Self::Pull(error) => error.exit_code(),
             Self::NoDataFolder { .. } | Self::NoTenant(_) => ExitCode::NotFound,
             Self::Server(_)
+            | Self::IdentityProvider(_)
             | Self::LivenessFile { .. }
             | Self::PasswordShown
             | Self::FileUnreadable { .. }

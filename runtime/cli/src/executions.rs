@@ -3,12 +3,11 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::status::BatchStatus;
 use stepbox::batch::name::InstanceCode;
 use stepbox::batch::visible::Visible;
 use stepbox::{Error, Purge, RestartOptions, open_regular};
-use stepbox_api::execution::{Execution, NotRemoved, Remains, Warning};
+use stepbox_api::execution::{Execution, NotRemoved, OutputFile, Remains, Warning};
 use stepbox_api::exit_code::ExitCode;
 
 use crate::args::{Executions, RestartChanges, RunManner, SkipLimit};
@@ -19,9 +18,9 @@ use crate::output::execution::{details, status, took};
 use crate::output::list;
 use crate::output::progress::{ProgressDisplay, log_line};
 use crate::output::table::{Column, Table, pairs};
-use crate::output::words::{beginning, counted, number};
+use crate::output::words::{beginning, bytes, counted, number};
 use crate::output::{Answer, ask, rejected as rejected_items, talk};
-use crate::site::{Found, Site};
+use crate::site::{Found, Site, Wanted};
 
 /// How many characters of a warning's item a line of text shows. JSON has the whole item.
 const ITEM_CHARACTERS_SHOWN: usize = 120;
@@ -31,11 +30,9 @@ const REMAINS_CHARACTERS_SHOWN: usize = 200;
 
 pub(crate) async fn carry_out(site: &Site, verb: Executions) -> Result<Answer, CliError> {
     match verb {
-        Executions::List { instance, status, limit, format } => {
-            let instance = instance_code(instance)?;
-            let statuses = status.into_iter().collect();
-            let filter = ExecutionFilter { instance, statuses, limit, ..ExecutionFilter::default() };
-            list(site, filter, format.format).await
+        Executions::List { instance, status, filter, limit, format } => {
+            let wanted = Wanted { instance: instance_code(instance)?, status, filter };
+            list(site, &wanted, limit, format.format).await
         }
         Executions::Show { id, format } => show(site, id, format.format).await,
         Executions::Log { id, format } => {
@@ -44,6 +41,20 @@ pub(crate) async fn carry_out(site: &Site, verb: Executions) -> Result<Answer, C
                 talk(format!("execution {id} has no log"));
             }
             Ok(Answer::new(format.format, || log.iter().map(log_line).collect(), || &log))
+        }
+        Executions::Parts { id, format } => {
+            let parts = site.parts(id).await?;
+            if parts.is_empty() {
+                talk(format!("no step of execution {id} has parts"));
+            }
+            Ok(Answer::new(format.format, || shown_parts(&parts), || &parts))
+        }
+        Executions::Files { id, format } => {
+            let files = site.output_files(id).await?;
+            if files.is_empty() {
+                talk(format!("execution {id} has written no files"));
+            }
+            Ok(Answer::new(format.format, || shown_files(&files), || &files))
         }
         Executions::Warnings { id, format } => warnings(site, id, format.format).await,
         Executions::Stop { id } => stop(site, id).await,
@@ -103,9 +114,9 @@ fn instance_code(code: Option<String>) -> Result<Option<InstanceCode>, CliError>
     code.map_err(|error| Error::from(error).into())
 }
 
-async fn list(site: &Site, filter: ExecutionFilter, format: Format) -> Result<Answer, CliError> {
-    let (limit, is_narrow) = (filter.limit, filter.instance.is_some() || !filter.statuses.is_empty());
-    let mut executions = site.executions(filter);
+async fn list(site: &Site, wanted: &Wanted, limit: u32, format: Format) -> Result<Answer, CliError> {
+    let is_narrow = wanted.instance.is_some() || wanted.status.is_some() || wanted.filter.is_some();
+    let mut executions = site.executions(wanted)?;
     let written = list::write(format, limit, async |rows| executions.next(rows).await, table).await?;
     if written.rows == 0 {
         talk(if is_narrow { "there are no such executions" } else { "there are no executions yet" });
@@ -137,6 +148,45 @@ fn table(executions: &[&Execution]) -> Table {
             took(execution),
         ]
     })
+}
+
+/// The parts as a table; nothing without parts.
+fn shown_parts(parts: &[Execution]) -> Visible {
+    if parts.is_empty() {
+        return Visible::default();
+    }
+    let columns = [
+        Column::Right("id"),
+        Column::Left("step"),
+        Column::Left("status"),
+        Column::Right("warnings"),
+        Column::Left("took"),
+    ];
+    let table = Table::of(columns, parts, |part| {
+        let step = part.steps.first().map_or_else(|| "-".to_owned(), |step| step.name.clone());
+        [part.id.to_string(), step, status(part), number(part.warning_count), took(part)]
+    });
+    table.shown()
+}
+
+/// The files as a table; nothing without files.
+fn shown_files(files: &[OutputFile]) -> Visible {
+    if files.is_empty() {
+        return Visible::default();
+    }
+    let columns = [
+        Column::Right("number"),
+        Column::Left("step"),
+        Column::Left("path"),
+        Column::Left("storage"),
+        Column::Right("size"),
+    ];
+    let table = Table::of(columns, files, |file| {
+        let size = file.size_bytes.map_or_else(|| "-".to_owned(), bytes);
+        let storage = file.storage.clone().unwrap_or_else(|| "-".to_owned());
+        [file.number.to_string(), file.step.clone(), file.path.clone(), storage, size]
+    });
+    table.shown()
 }
 
 async fn show(site: &Site, id: u64, format: Format) -> Result<Answer, CliError> {

@@ -11,6 +11,7 @@ mod core_files;
 mod error;
 mod executions;
 mod exit_code;
+mod files;
 mod follow;
 mod form;
 mod grants;
@@ -185,6 +186,8 @@ async fn carry_out_at(site: &Site, noun: Noun) -> Result<Answer, CliError> {
         Noun::Run(run) => run::carry_out(site, run).await,
         Noun::Publish(publish) => publish::carry_out(site, publish).await,
         Noun::Workers(verb) => workers::carry_out(site, verb).await,
+        Noun::Queue(verb) => files::queue(site, verb).await,
+        Noun::Files(verb) => files::carry_out(site, verb).await,
         Noun::Executions(verb) => executions::carry_out(site, verb).await,
         Noun::Users(verb) => users::carry_out(site, verb).await,
         Noun::Members(verb) => members::carry_out(site, verb).await,

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::TenantId;
-use stepbox::config::{PolicyWatch, Served};
+use stepbox::config::{IdentityProviderConfig, PolicyWatch, Served};
 use stepbox::{Stepbox, Worker, WorkerOptions};
 use stepbox_api::exit_code::ExitCode;
 use stepbox_server::{
-    ApiListener, ApiOptions, ApiServer, Exposure, Origins, OwnUsers, RequestEntry, TlsFiles, api,
+    ApiListener, ApiOptions, ApiServer, Exposure, IdentityProvider, IdentityProviderError,
+    IdentityProviderSettings, Origins, OwnUsers, RequestEntry, TlsFiles, api,
 };
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -59,7 +60,7 @@ pub(crate) async fn carry_out(
         watching.spawn(watched::watch(tenant, args.watch.clone(), voice));
     }
     let (grace, base_path) = (Duration::from_millis(args.grace), args.base_path.clone());
-    let mut server = Some(serve(&stepbox, listener, args, incoming.path(), voice)?);
+    let mut server = Some(serve(&stepbox, listener, args, data_dir, incoming.path(), voice)?);
     welcome(&stepbox, server.as_ref(), &base_path, voice).await?;
     let mut every = interval(LOOK_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -153,16 +154,23 @@ fn serve(
     stepbox: &Stepbox,
     listener: ApiListener,
     args: ServeArgs,
+    data_dir: &Path,
     spool: &Path,
     voice: Voice,
 ) -> Result<ApiServer, CliError> {
     let address = listener.address();
+    let public = public_address(&args, address);
     let origins = Origins { proxies: args.proxies, names: names(args.names, address), any_name: false };
+    let provider = args.identity_provider.as_deref();
+    let provider = provider
+        .map(|file| identity_provider(file, data_dir, public.as_deref(), &args.base_path, &origins))
+        .transpose()?;
     let users = OwnUsers::new(stepbox.clone());
     let options = ApiOptions {
         base_path: args.base_path.clone(),
         with_pages: true,
         origins,
+        identity_provider: provider.map(Arc::new),
         listener: Some(Arc::new(move |request| voice.say(&of_request(request)))),
         ..ApiOptions::new(spool)
     };
@@ -173,15 +181,49 @@ fn serve(
     Ok(server)
 }
 
+/// The identity provider of the operator's file. It is asked for nothing yet.
+fn identity_provider(
+    file: &Path,
+    data_dir: &Path,
+    public: Option<&str>,
+    base_path: &str,
+    origins: &Origins,
+) -> Result<IdentityProvider, CliError> {
+    let config = IdentityProviderConfig::read(file, data_dir)?;
+    let settings = IdentityProviderSettings::of(config, public, base_path, |host| origins.is_ours(host));
+    let settings = settings.map_err(IdentityProviderError::from)?;
+    Ok(IdentityProvider::over_tls(settings)?)
+}
+
+/// The address of the server as browsers know it, without a path: by its first name, or else by its own address.
+///
+/// A proxy is reached at the usual port.
+fn public_address(args: &ServeArgs, address: SocketAddr) -> Option<String> {
+    let is_behind_proxy = !args.proxies.is_empty();
+    let scheme = if is_behind_proxy || args.tls_cert.is_some() { "https" } else { "http" };
+    let name = args.names.first().cloned().or_else(|| {
+        let is_known = !address.ip().is_unspecified() && !is_behind_proxy;
+        is_known.then(|| of_address(address))
+    })?;
+    Some(match (is_behind_proxy, scheme, address.port()) {
+        (true, ..) | (_, "https", 443) | (_, "http", 80) => format!("{scheme}://{name}"),
+        (_, _, port) => format!("{scheme}://{name}:{port}"),
+    })
+}
+
 /// The names of the server: those that were given, and the address at which it listens.
 fn names(mut names: Vec<String>, address: SocketAddr) -> Vec<String> {
     if !address.ip().is_unspecified() {
-        names.push(match address {
-            SocketAddr::V4(address) => address.ip().to_string(),
-            SocketAddr::V6(address) => format!("[{}]", address.ip()),
-        });
+        names.push(of_address(address));
     }
     names
+}
+
+fn of_address(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    }
 }
 
 /// A request as an entry of the log. Nothing of its address but the template is in it.
@@ -211,4 +253,43 @@ fn incoming(data_dir: &Path) -> Result<TempDir, CliError> {
         }
     }
     tempfile::tempdir_in(&folder).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Serve {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    #[test]
+    fn browsers_know_the_server_by_its_public_name() {
+        let rows: [(&[&str], &str, Option<&str>); 7] = [
+            (&[], "127.0.0.1:8080", Some("http://127.0.0.1:8080")),
+            (&[], "[::1]:80", Some("http://[::1]")),
+            (&["--public-name", "a.example"], "127.0.0.1:8080", Some("http://a.example:8080")),
+            (
+                &["--public-name", "a.example", "--tls-cert", "c", "--tls-key", "k"],
+                "0.0.0.0:443",
+                Some("https://a.example"),
+            ),
+            (&["--tls-cert", "c", "--tls-key", "k"], "10.0.0.5:8443", Some("https://10.0.0.5:8443")),
+            (
+                &["--public-name", "a.example", "--public-name", "b.example", "--behind-proxy", "10.0.0.0/8"],
+                "10.0.0.5:8080",
+                Some("https://a.example"),
+            ),
+            (&["--behind-proxy", "10.0.0.0/8"], "10.0.0.5:8080", None),
+        ];
+        for (options, address, expected) in rows {
+            let args = Serve::parse_from(["serve"].iter().chain(options)).args;
+            let found = public_address(&args, address.parse().unwrap());
+            assert_eq!(found.as_deref(), expected, "{options:?}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod access;
 mod audit;
 mod connectors;
 mod executions;
+mod files;
 mod followed;
 mod instances;
 mod jobs;
@@ -22,7 +23,7 @@ use stepbox_client::Client;
 
 pub(crate) use access::WantedToken;
 pub(crate) use audit::{Events, Trail};
-pub(crate) use executions::{Download, Found};
+pub(crate) use executions::{Download, Found, Wanted};
 pub(crate) use pages::Numbered;
 pub(crate) use progress::Stopping;
 pub(crate) use run::{Progressing, Run};

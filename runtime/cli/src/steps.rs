@@ -11,9 +11,9 @@ use crate::error::CliError;
 use crate::output::Format;
 use crate::output::list;
 use crate::output::table::{Column, Table, pairs};
-use crate::output::words::{self, bytes};
+use crate::output::words::bytes;
 use crate::output::{Answer, talk};
-use crate::pull::{Pull, pull};
+use crate::pull::Wanted;
 use crate::signature::Signature;
 use crate::site::Site;
 
@@ -31,10 +31,8 @@ pub(crate) async fn carry_out(site: &Site, verb: Steps) -> Result<Answer, CliErr
                 Some(named) => Signature::named(site, &named).await?,
                 None => Signature::none(),
             };
-            let wanted = Pull { reference: &reference, username, plain_http, auth_hosts: &auth_hosts };
-            let bytes = pull(wanted).await?;
-            talk(format!("pulled {}", words::bytes(bytes.len() as u64)));
-            Ok(kept(&site.upload(bytes, &signature).await?, format.format))
+            let wanted = Wanted { reference, username, plain_http, auth_hosts };
+            Ok(kept(&site.pull(wanted, &signature).await?, format.format))
         }
         Steps::List(FormatArg { format }) => list_all(site, format).await,
         Steps::Inspect { component, format } => {

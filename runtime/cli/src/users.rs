@@ -1,7 +1,7 @@
 //! `stepbox users`: who may come in.
 
 use stepbox::NewUser;
-use stepbox::batch::access::UserChange;
+use stepbox::batch::access::{ExternalIdentity, UserChange};
 use stepbox::batch::visible::Visible;
 use stepbox_api::user::User;
 
@@ -28,12 +28,24 @@ pub(crate) async fn carry_out(site: &Site, verb: Users) -> Result<Answer, CliErr
             talk(format!("added the user `{name}`; `stepbox users link` makes a link to set a password"));
             Ok(answer(&user, format.format))
         }
-        Users::Change { name, label, operator, no_operator, suspend, resume, format } => {
+        Users::Change {
+            name,
+            label,
+            operator,
+            no_operator,
+            suspend,
+            resume,
+            issuer,
+            subject,
+            no_identity,
+            format,
+        } => {
+            let identity = issuer.zip(subject).map(|(issuer, subject)| ExternalIdentity { issuer, subject });
             let change = UserChange {
                 label,
                 is_operator: chosen(operator, no_operator),
                 is_suspended: chosen(suspend, resume),
-                external: None,
+                external: if no_identity { Some(None) } else { identity.map(Some) },
             };
             let user = site.change_user(&name, change).await?;
             talk(format!("changed the user `{name}`"));

@@ -1,5 +1,7 @@
 //! A request before it is sent: what it asks, and whether it may be sent twice.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue, IF_MATCH};
@@ -27,6 +29,8 @@ pub(crate) struct Ask<'a> {
     /// The type of a successful answer.
     pub(crate) accept: &'static str,
     pub(crate) repeat: Repeat,
+    /// How long the server may work before it answers; `None` for as long as the client waits for any answer.
+    pub(crate) works: Option<Duration>,
 }
 
 /// What a request brings along.
@@ -47,7 +51,7 @@ pub(crate) enum Content<'a> {
 impl<'a> Ask<'a> {
     fn new(method: Method, path: Vec<&'a str>, repeat: Repeat) -> Self {
         let (query, headers, content, accept) = (Vec::new(), Vec::new(), Content::Nothing, JSON);
-        Self { method, path, query, headers, content, accept, repeat }
+        Self { method, path, query, headers, content, accept, repeat, works: None }
     }
 
     /// Asks for something.
@@ -98,6 +102,11 @@ impl<'a> Ask<'a> {
     /// The same with other content.
     pub(crate) fn content(self, content: Content<'a>) -> Self {
         Self { content, ..self }
+    }
+
+    /// The same for a server that works for some time before it answers.
+    pub(crate) fn working(self, works: Duration) -> Self {
+        Self { works: Some(works), ..self }
     }
 
     /// The same for another type of answer.

@@ -53,6 +53,7 @@ pub(crate) fn wait(failed: Failed<'_>, repeat: Repeat, attempt: u32, jitter: f64
             let is_worth_it = asked <= WAIT_ASKED_MAX && !NOT_WORTH_A_WAIT.contains(&code);
             is_worth_it.then(|| asked.max(own))
         }
+        (Failed::Answered { status: 502..=504, code: "store-corrupt", .. }, _) => None,
         (Failed::Answered { status: 502..=504, retry_after, .. }, Repeat::Safe) => match retry_after {
             Some(asked) if asked > WAIT_ASKED_MAX => None,
             Some(asked) => Some(asked.max(own)),

@@ -122,7 +122,7 @@ impl Transport {
                     .body(reqwest::Body::wrap(body))
             }
         };
-        let sent = self.head(request.send(), sending.as_ref()).await;
+        let sent = self.head(request.send(), sending.as_ref(), ask.works).await;
         match sent {
             Ok(response) => self.judged(response, ask.accept).await,
             Err(miss) => match (&ask.content, sending.and_then(|sending| sending.take_error())) {
@@ -137,8 +137,9 @@ impl Transport {
         &self,
         response: impl Future<Output = reqwest::Result<Response>>,
         sending: Option<&Sending>,
+        works: Option<Duration>,
     ) -> Result<Response, Miss> {
-        let silence_max = self.origin.limits.silence_max;
+        let silence_max = self.origin.limits.silence_max.max(works.unwrap_or_default());
         let (mut seen, mut until) = (0, Instant::now() + silence_max);
         tokio::pin!(response);
         loop {

@@ -5,12 +5,13 @@
 //!
 //! - `secrets.rs`: random secrets and their hashes; `passwords.rs`: the slow hash of passwords, two at a time;
 //!   `attempts.rs`: how often somebody may try; `reception.rs`: what all sign-ins of a process share.
-//! - `sign_in.rs`, `sessions.rs`, `links.rs`, `tokens.rs`, `users.rs`: what can be done, one file for each noun.
+//! - `sign_in.rs`, `provider.rs`, `sessions.rs`, `links.rs`, `tokens.rs`, `users.rs`: what can be done, one file for each noun.
 
 mod attempts;
 mod error;
 mod links;
 mod passwords;
+mod provider;
 mod reception;
 mod secrets;
 mod sessions;
@@ -36,6 +37,7 @@ pub(crate) use reception::Reception;
 
 pub use error::{AccountError, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
 pub use links::NewLink;
+pub use provider::ProvidedUser;
 pub use secrets::{LinkSecret, SessionId};
 pub use sign_in::{SignIn, SignedIn};
 pub use users::NewUser;

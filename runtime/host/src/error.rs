@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use stepbox_batch::component_quota::ComponentQuotaError;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::error_kind::ErrorKind;
+use stepbox_batch::execution::filter_text::FilterTextError;
 use stepbox_batch::form_answer::BadFormQuestion;
 use stepbox_batch::name::{
     ConnectorCode, Digest, InstanceCode, JobExecutionId, NameError, StepName, TenantId,
@@ -12,6 +13,7 @@ use stepbox_batch::name::{
 use stepbox_batch::parameters::Violation;
 use stepbox_batch::ports::RepositoryError;
 use stepbox_batch::remedy::{Listed, Remedy};
+use stepbox_batch::saved_view::SavedViewError;
 use stepbox_connectors::ConnectorError;
 use stepbox_sandbox::{ComponentError, HttpPolicyError, SecretError};
 
@@ -36,6 +38,12 @@ pub enum Error {
     /// The store refused the request, or could not answer.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// The text of a filter of executions is wrong.
+    #[error(transparent)]
+    FilterText(#[from] FilterTextError),
+    /// A view of executions cannot be kept.
+    #[error(transparent)]
+    SavedView(#[from] SavedViewError),
     /// Somebody does not come in, or a password, a link or a token cannot be used or made.
     #[error(transparent)]
     Account(#[from] AccountError),
@@ -76,13 +84,15 @@ pub enum Error {
     /// A new version of a connector with which existing instances could not run.
     #[error(
         "{count} of the instances of `{connector}` would not run any more",
-        count = instances.len()
+        count = instances.len() + hidden
     )]
     BreaksInstances {
         /// The connector.
         connector: ConnectorCode,
-        /// All such instances, by code.
+        /// Such instances, by code.
         instances: Vec<BrokenInstance>,
+        /// How many further ones there are, which the caller may not see.
+        hidden: usize,
     },
     /// The named object does not exist.
     #[error("there is no {kind} `{name}`")]
@@ -273,6 +283,8 @@ impl Error {
         match self {
             Self::Repository(error) => error.code(),
             Self::Account(error) => error.code(),
+            Self::FilterText(error) => error.code(),
+            Self::SavedView(error) => error.code(),
             Self::Name(_) => "bad-name",
             Self::ConnectorFile(error) => error.code,
             Self::Component(error) => error.code(),
@@ -316,6 +328,8 @@ impl Error {
             Self::Account(error) => error.kind(),
             Self::ConnectorFile(error) if is_of_a_component(error.code) => ErrorKind::ComponentRefused,
             Self::Name(_)
+            | Self::FilterText(_)
+            | Self::SavedView(_)
             | Self::ConnectorFile(_)
             | Self::Mismatch { .. }
             | Self::Policy { .. }
@@ -365,6 +379,7 @@ impl Error {
             | Self::SharedStorage(source)
             | Self::Output(source) => source.help(),
             Self::Repository(error) => help_of_store(error),
+            Self::FilterText(error) => error.help(),
             Self::Name(error) => help_of_name(error),
             Self::Account(error) => error.help().to_owned(),
             other => other.own_help().to_owned(),
@@ -385,6 +400,7 @@ impl Error {
             }
             Self::TenantSuspended(_) => "ask the operator, who suspended it and can end that",
             Self::UploadClosed => "have the operator upload it",
+            Self::SavedView(_) => "give it a short name that can be seen",
             Self::GuardedParameters { .. } => {
                 "leave these out: they stay as they are; or ask an administrator for the role"
             }
@@ -451,6 +467,7 @@ fn help_of_store(error: &RepositoryError) -> String {
         }
         RepositoryError::LastOperator(_) => "make another user an operator first",
         RepositoryError::TooManyTokens { .. } => "revoke one that is not used any more",
+        RepositoryError::TooManyViews { .. } => "remove one that is not used any more",
         RepositoryError::QueueFull { .. } => "wait until workers have taken some",
         RepositoryError::ConcurrencyReached { .. } => {
             "wait until that one has ended, or publish the instance so that it waits by itself"

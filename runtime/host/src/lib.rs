@@ -85,8 +85,8 @@ mod worker;
 mod worker_lock;
 
 pub use access::{
-    AccountError, Accounts, LinkSecret, NewLink, NewUser, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, SessionId,
-    SignIn, SignedIn,
+    AccountError, Accounts, LinkSecret, NewLink, NewUser, PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN,
+    ProvidedUser, SessionId, SignIn, SignedIn,
 };
 pub use builder::Builder;
 pub use components_policy::{ComponentsPolicy, ComponentsPolicyError};
@@ -116,9 +116,9 @@ pub use stepbox_sandbox::{Secret, SecretError, Secrets, UnusableSecret};
 pub use store::{DatabaseUrl, StorePlace, check_store, migrate_store, repair_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
-    ExecutionOutput, FileOptions, FormAsk, Inspected, InstanceEdit, NewInstance, NotRemoved, Publication,
-    PublishOptions, Purge, Purged, Reimport, RunOptions, Running, Tenant, Upload, WarningsPage,
-    receive_component,
+    ExecutionOutput, FileOptions, FormAsk, Inspected, InspectedConnector, InstanceEdit, NewInstance,
+    NotRemoved, Publication, PublishOptions, Purge, Purged, Reimport, RunOptions, Running, Tenant, Upload,
+    WarningsPage, receive_component,
 };
 pub use tenants::TenantStanding;
 pub use timing::{LEASE_MS, LEASE_MS_MIN, STOP_CHECK_MS};

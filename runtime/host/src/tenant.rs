@@ -15,6 +15,7 @@ mod members;
 mod outputs;
 mod queue;
 mod reimport;
+mod views;
 mod warnings;
 
 use std::fmt;
@@ -35,6 +36,7 @@ pub(crate) use executions::days_before;
 pub(crate) use instances::checked_label;
 
 pub use components::{Inspected, Upload, receive_component};
+pub use connectors::InspectedConnector;
 pub use executions::{Purge, Purged, RunOptions, Running};
 pub use files::FileOptions;
 pub use forms::FormAsk;

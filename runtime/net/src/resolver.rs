@@ -67,6 +67,14 @@ impl VettedResolver {
     pub fn new(resolver: Arc<dyn Resolver>, policy: NetworkPolicy) -> Self {
         Self { resolver, policy }
     }
+
+    /// The addresses of a host that may be dialled, with the port 0.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, NoAddress> {
+        let found = self.resolver.resolve(host).await;
+        let found =
+            found.map_err(|error| NoAddress::Unreachable(format!("`{host}` does not resolve: {error}")))?;
+        vet(self.policy, host, found)
+    }
 }
 
 impl Service<Name> for VettedResolver {
@@ -79,13 +87,8 @@ impl Service<Name> for VettedResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let (resolver, policy) = (self.resolver.clone(), self.policy);
-        Box::pin(async move {
-            let found = resolver.resolve(name.as_str()).await.map_err(|error| {
-                NoAddress::Unreachable(format!("`{}` does not resolve: {error}", name.as_str()))
-            })?;
-            vet(policy, name.as_str(), found).map(Vec::into_iter)
-        })
+        let resolver = self.clone();
+        Box::pin(async move { resolver.addresses(name.as_str()).await.map(Vec::into_iter) })
     }
 }
 

@@ -6,6 +6,7 @@
 //! in a body, the absence of a check.
 
 mod authenticate;
+mod cookies;
 mod doors;
 mod may;
 mod opened;
@@ -15,11 +16,11 @@ mod public;
 mod things;
 
 pub use authenticate::{Authenticate, NotAuthenticated};
+pub(crate) use cookies::{ATTEMPT, SESSION};
 pub(crate) use doors::{Doors, Standing, Whose};
 pub(crate) use may::{Administer, Edit, Entry, History, Launch, May, Operate, RightOf, View};
 pub(crate) use opened::Opened;
 pub use own::OwnUsers;
-pub(crate) use own::cookie;
 pub(crate) use own_tokens::OfSelf;
 pub(crate) use public::{Anybody, Signed};
 pub(crate) use things::{

@@ -9,6 +9,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use stepbox::Stepbox;
 use stepbox::batch::name::TenantId;
+use stepbox_web::frame::plain;
+use stepbox_web::pages::reference;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
@@ -18,12 +20,13 @@ use crate::access::{Authenticate, Doors, Whose};
 use crate::conventions::failure::Failure;
 use crate::conventions::limits::{ApiLimits, Limiters};
 use crate::conventions::metrics::HttpMeters;
+use crate::conventions::pending::Pending;
 use crate::conventions::request_log::RequestListener;
 use crate::conventions::wrapping::{Around, around};
+use crate::identity_provider::IdentityProvider;
 use crate::listening::Origins;
 use crate::openapi;
 use crate::pages;
-use crate::reference;
 use crate::routes::table;
 use crate::streams::broadcaster::Broadcaster;
 use crate::table::App;
@@ -60,6 +63,10 @@ pub struct ApiOptions {
     pub origins: Origins,
     /// How much one client or principal may ask for.
     pub limits: ApiLimits,
+    /// Where users sign in beside passwords; `None` is nowhere. It needs accounts of our own: see [`OwnUsers`].
+    ///
+    /// [`OwnUsers`]: crate::OwnUsers
+    pub identity_provider: Option<Arc<IdentityProvider>>,
     /// Receives each request after its answer has begun.
     pub listener: Option<RequestListener>,
 }
@@ -74,6 +81,7 @@ impl ApiOptions {
             spool: spool.into(),
             origins: Origins { any_name: true, ..Origins::default() },
             limits: ApiLimits::default(),
+            identity_provider: None,
             listener: None,
         }
     }
@@ -81,7 +89,8 @@ impl ApiOptions {
 
 /// The interface of an installation. Without credentials that `authenticate` accepts, nothing of it can be reached.
 pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOptions) -> Router {
-    let ApiOptions { tenants, base_path, with_pages, spool, origins, limits, listener } = options;
+    let ApiOptions { tenants, base_path, with_pages, spool, origins, limits, identity_provider, listener } =
+        options;
     let whose = match tenants {
         Tenants::All => Whose::All,
         Tenants::Only(tenants) => Whose::Only(tenants),
@@ -92,20 +101,28 @@ pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOp
         spool,
         limits: Limiters::new(&limits),
         meters: HttpMeters::new(),
+        components: Pending::default(),
+        packages: Pending::default(),
         streams: Broadcaster::new(stepbox.clone()),
+        provider: identity_provider,
         base: base.clone(),
         document: document.to_string(),
-        reference: reference::page(&document),
+        reference: plain("The HTTP API of Stepbox", &reference::show(&document, "openapi.json"))
+            .into_string(),
     });
     let doors = Doors::new(stepbox, whose, authenticate);
     let around_all = Around { origins: Arc::new(origins), tools: tools.clone(), listener };
-    let mut routes = Router::new().nest(&base, table().into_router());
+    let app = App::new(doors, tools.clone());
+    let mut routes = Router::new().nest(&base, table().into_router().fallback(no_route));
     if with_pages {
-        let pages = pages::router(tools.base_path());
+        let pages = pages::router(&app);
         routes = match tools.base_path() {
             "" => routes.merge(pages),
             below => routes.nest(below, pages),
         };
+    }
+    if !with_pages || !tools.base_path().is_empty() {
+        routes = routes.fallback(no_route);
     }
     let compressed = CompressionLayer::new().compress_when(
         SizeAbove::new(COMPRESSED_FROM)
@@ -114,13 +131,17 @@ pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOp
             .and(NotForContentType::const_new("application/octet-stream")),
     );
     routes
-        .fallback(|| async { Failure::no_route() })
-        .with_state(App::new(doors, tools))
+        .with_state(app)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(compressed)
         .layer(CsrfLayer::new())
         .layer(from_fn(cross_site))
         .layer(from_fn_with_state(around_all, around))
+}
+
+/// The answer where the interface has no route.
+async fn no_route() -> Failure {
+    Failure::no_route()
 }
 
 /// The answer after a panic. What it says goes to the log alone.

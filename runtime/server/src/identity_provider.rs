@@ -2,6 +2,7 @@
 //!
 //! | step | file |
 //! |---|---|
+//! | the routes that a browser takes | `routes/provider.rs` |
 //! | the operator's settings, and which groups get which roles | `settings.rs` |
 //! | the browser goes to the provider with a state, a nonce and a challenge | `attempt.rs` |
 //! | the provider's addresses and keys, and the exchange of the code | `provider.rs` |
@@ -22,4 +23,5 @@ mod settings;
 pub use attempt::{ATTEMPT_MS_MAX, SignInAttempt};
 pub use id_token::ProvenIdentity;
 pub use provider::{IdentityProvider, IdentityProviderError};
-pub use settings::{GroupRole, IdentityProviderSettings, InvalidSettings};
+pub use settings::{IdentityProviderSettings, InvalidSettings};
+pub use stepbox::config::GroupRole;

@@ -55,7 +55,6 @@ mod identity_provider;
 mod listening;
 mod openapi;
 mod pages;
-mod reference;
 mod routes;
 mod streams;
 mod table;

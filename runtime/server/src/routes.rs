@@ -1,8 +1,8 @@
 //! The routes, one file for each noun. Each handler gets a thing with a right to it, and calls the tenant.
 
 mod archive;
-mod audit;
-mod bulk;
+pub(crate) mod audit;
+pub(crate) mod bulk;
 mod connectors;
 pub(crate) mod executions;
 pub(crate) mod files;
@@ -13,14 +13,15 @@ mod jobs;
 pub(crate) mod launches;
 mod members;
 mod outputs;
-mod packages;
+pub(crate) mod packages;
+mod provider;
 mod queue;
 mod session;
 mod steps;
 mod streams;
-mod tenants;
-mod tokens;
-mod trail;
+pub(crate) mod tenants;
+pub(crate) mod tokens;
+pub(crate) mod trail;
 mod users;
 mod workers;
 
@@ -31,6 +32,7 @@ pub(crate) fn table() -> Table {
     let nouns = [
         interface::routes,
         session::routes,
+        provider::routes,
         users::routes,
         tokens::routes,
         trail::routes,

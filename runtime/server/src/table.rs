@@ -36,6 +36,17 @@ impl App {
     pub(crate) fn new(doors: Doors, tools: std::sync::Arc<Tools>) -> Self {
         Self { doors, tools }
     }
+
+    /// A way into the page around an answer that has failed: the same doors as of a route.
+    pub(crate) async fn opened<D: Entry>(&self, request: Request) -> Result<D, Failure> {
+        let mut asking = Asking::new(self.tools.clone(), request).await?;
+        D::open(&self.doors, &mut asking).await
+    }
+
+    /// The path before all pages; may be empty.
+    pub(crate) fn base_path(&self) -> &str {
+        self.tools.base_path()
+    }
 }
 
 /// An operation of the document.

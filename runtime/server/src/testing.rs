@@ -22,6 +22,7 @@ use crate::api::{ApiOptions, api};
 use crate::conventions::asking::Client;
 use crate::conventions::limits::{ApiLimits, Limiters};
 use crate::conventions::metrics::HttpMeters;
+use crate::conventions::pending::Pending;
 use crate::streams::broadcaster::Broadcaster;
 use crate::tools::Tools;
 
@@ -201,7 +202,10 @@ pub(crate) async fn tools() -> Arc<Tools> {
         spool: folder.path().to_owned(),
         limits: Limiters::new(&ApiLimits::default()),
         meters: HttpMeters::new(),
+        components: Pending::default(),
+        packages: Pending::default(),
         streams: Broadcaster::new(stepbox),
+        provider: None,
         base: String::new(),
         document: String::new(),
         reference: String::new(),

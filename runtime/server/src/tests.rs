@@ -4,4 +4,6 @@ mod attacks;
 mod forms;
 mod lists;
 mod matrix;
+mod provider;
+mod pull;
 mod streams;

@@ -1,9 +1,12 @@
 //! What routes use besides things: limits, streams, and where bodies are kept while they arrive.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::conventions::limits::Limiters;
 use crate::conventions::metrics::HttpMeters;
+use crate::conventions::pending::{Inspected, Pending};
+use crate::identity_provider::IdentityProvider;
 use crate::streams::broadcaster::Broadcaster;
 
 /// What routes use besides things.
@@ -11,8 +14,14 @@ pub(crate) struct Tools {
     /// The folder for large bodies while they arrive.
     pub(crate) spool: PathBuf,
     pub(crate) limits: Limiters,
+    /// Components that were inspected, and not kept yet.
+    pub(crate) components: Pending<Inspected<stepbox_web::pages::components::Found>>,
+    /// Packages of connectors that were inspected, and not installed yet.
+    pub(crate) packages: Pending<Inspected<stepbox_web::pages::connectors::Found>>,
     pub(crate) meters: HttpMeters,
     pub(crate) streams: Broadcaster,
+    /// Where users sign in beside this server.
+    pub(crate) provider: Option<Arc<IdentityProvider>>,
     /// The path of the interface: `/api/v1`, with what an embedder or a proxy has before it.
     pub(crate) base: String,
     /// The document of the interface, and a page of it.

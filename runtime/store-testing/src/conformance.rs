@@ -18,6 +18,7 @@ pub mod leases;
 pub mod links;
 pub mod members;
 pub mod model;
+pub mod narrowing;
 pub mod pauses;
 pub mod purging;
 pub mod queue;
@@ -28,6 +29,7 @@ pub mod tenants;
 pub mod tokens;
 pub mod uploads;
 pub mod users;
+pub mod views;
 pub mod watchdog;
 pub mod wholes;
 pub mod workers;
@@ -123,6 +125,7 @@ macro_rules! conformance {
                 keep_their_versions
                 keep_a_hundred_versions
                 come_by_type_then_code
+                are_copied_with_their_lists
                 are_kept_while_an_execution_has_not_ended
             }
             leases {
@@ -161,6 +164,14 @@ macro_rules! conformance {
             model {
                 short_histories_end_well
                 random_histories_end_well
+            }
+            narrowing {
+                goes_by_what_an_execution_was_accepted_with
+                goes_by_how_long_it_took
+                goes_by_the_warnings_of_all_steps
+                tells_continued_ones_from_others
+                searches_codes_and_labels
+                counts_up_to_a_bound
             }
             pauses {
                 are_requested_of_workers_and_done_where_there_is_none
@@ -270,6 +281,11 @@ macro_rules! conformance {
                 go_when_their_time_is_over
                 are_kept_while_something_names_them
             }
+            views {
+                are_kept_for_each_user_and_tenant
+                are_few_for_each_user
+                go_with_their_user
+            }
             watchdog {
                 fails_what_a_lost_worker_left_behind
                 what_is_to_run_whatever_happened_runs_once_more
@@ -324,6 +340,7 @@ mod tests {
             include_str!("conformance/links.rs"),
             include_str!("conformance/members.rs"),
             include_str!("conformance/model.rs"),
+            include_str!("conformance/narrowing.rs"),
             include_str!("conformance/pauses.rs"),
             include_str!("conformance/purging.rs"),
             include_str!("conformance/queue.rs"),
@@ -334,6 +351,7 @@ mod tests {
             include_str!("conformance/tokens.rs"),
             include_str!("conformance/users.rs"),
             include_str!("conformance/uploads.rs"),
+            include_str!("conformance/views.rs"),
             include_str!("conformance/watchdog.rs"),
             include_str!("conformance/wholes.rs"),
             include_str!("conformance/workers.rs"),

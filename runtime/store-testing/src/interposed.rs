@@ -17,11 +17,14 @@ use stepbox_batch::execution::{
 use stepbox_batch::flow::Requests;
 use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::{InstanceVersion, JobInstance};
-use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::name::{
+    ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId, UserName,
+};
 use stepbox_batch::ports::{
     AuditTrail, EventPage, ExecutionJournal, Executions, Installation, Instances, Inventory, JobQueue,
-    JobRepository, Leases, Listing, Outbox, Parts, Result, Uploads, Workers,
+    JobRepository, Leases, Listing, Outbox, Parts, Result, SavedViews, Uploads, Workers,
 };
+use stepbox_batch::saved_view::SavedView;
 use stepbox_batch::uploaded_file::{FileId, FileQuota, FileUsage, UploadedFile};
 use stepbox_batch::worker::{Held, Worker};
 
@@ -129,6 +132,15 @@ impl<S: JobRepository, I: Interposer> Instances for Interposed<S, I> {
         self.around(Call::Write("create_instance"), self.store.create_instance(instance, by)).await
     }
 
+    async fn copy_instance(
+        &self,
+        copy: &JobInstance,
+        original: &InstanceCode,
+        by: &Actor,
+    ) -> Result<JobInstance> {
+        self.around(Call::Write("copy_instance"), self.store.copy_instance(copy, original, by)).await
+    }
+
     async fn update_instance(
         &self,
         instance: &JobInstance,
@@ -221,6 +233,11 @@ impl<S: JobRepository, I: Interposer> Executions for Interposed<S, I> {
         filter: &ExecutionFilter,
     ) -> Result<Listing<ExecutionSummary>> {
         self.around(Call::Read("executions"), self.store.executions(tenant, filter)).await
+    }
+
+    async fn count_executions(&self, tenant: &TenantId, filter: &ExecutionFilter, max: u32) -> Result<u64> {
+        let asked = self.store.count_executions(tenant, filter, max);
+        self.around(Call::Read("count_executions"), asked).await
     }
 
     async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>> {
@@ -458,5 +475,20 @@ impl<S: JobRepository, I: Interposer> Uploads for Interposed<S, I> {
 
     async fn is_known_file(&self, tenant: &TenantId, id: &FileId) -> Result<bool> {
         self.around(Call::Read("is_known_file"), self.store.is_known_file(tenant, id)).await
+    }
+}
+
+#[async_trait]
+impl<S: JobRepository, I: Interposer> SavedViews for Interposed<S, I> {
+    async fn views(&self, tenant: &TenantId, user: &UserName) -> Result<Vec<SavedView>> {
+        self.around(Call::Read("views"), self.store.views(tenant, user)).await
+    }
+
+    async fn put_view(&self, tenant: &TenantId, user: &UserName, view: &SavedView) -> Result<()> {
+        self.around(Call::Write("put_view"), self.store.put_view(tenant, user, view)).await
+    }
+
+    async fn remove_view(&self, tenant: &TenantId, user: &UserName, name: &str) -> Result<()> {
+        self.around(Call::Write("remove_view"), self.store.remove_view(tenant, user, name)).await
     }
 }

@@ -39,6 +39,7 @@ mod tokens;
 mod trouble;
 mod uploads;
 mod value;
+mod views;
 mod wake;
 mod workers;
 

@@ -35,6 +35,7 @@ mod tokens;
 mod trouble;
 mod turns;
 mod uploads;
+mod views;
 mod wake;
 mod workers;
 mod writer;

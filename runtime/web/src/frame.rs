@@ -342,6 +342,43 @@ pub fn alone(base: &str, reader: &Reader, title: &str, main: &Markup) -> Markup 
     )
 }
 
+/// A page without any file of ours beside it, for a server that has no pages.
+pub fn plain(title: &str, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+            }
+            body { main { (main) } }
+        }
+    }
+}
+
+/// A page for everybody, with the way to sign in above it.
+pub fn public(base: &str, reader: &Reader, title: &str, main: &Markup) -> Markup {
+    document(
+        base,
+        reader,
+        title,
+        &html! {
+            a.skip href="#main" { "Skip to the content" }
+            (sprite())
+            div.app.public {
+                header.top {
+                    a.brand href={ (base) "/" } { (brand()) }
+                    span.crumbs {}
+                    a.button href={ (base) "/sign-in" } { "Sign in" }
+                }
+                main #main tabindex="-1" { (main) }
+            }
+        },
+    )
+}
+
 fn document(base: &str, reader: &Reader, title: &str, body: &Markup) -> Markup {
     let theme = Some(reader.theme.as_str()).filter(|_| reader.theme != Theme::System);
     html! {

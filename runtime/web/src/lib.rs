@@ -5,6 +5,7 @@
 //! numbers and times are written for the person who reads.
 
 pub mod assets;
+pub mod blocks;
 pub mod form;
 pub mod frame;
 pub mod icons;

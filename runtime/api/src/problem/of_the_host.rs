@@ -3,11 +3,11 @@
 use std::error::Error as _;
 use std::io;
 
-use stepbox::Error;
 use stepbox::connector_file::ConnectorFileError;
+use stepbox::{AccountError, Error};
 use stepbox_batch::ports::RepositoryError;
 
-use super::{OtherMistake, Problem};
+use super::{OtherMistake, Problem, ProblemKind};
 use crate::audit::Subject;
 use crate::remedy::Remedy;
 
@@ -21,7 +21,12 @@ impl Problem {
     /// where the parameters are in the body of a request.
     pub fn of(error: &Error) -> Self {
         let (detail, cause) = detail_and_cause(error);
-        let problem = Self::new(error.kind().into(), error.code(), detail);
+        let kind = match error {
+            // HTTP tells those who are not known from those who are, and may not do it.
+            Error::Account(AccountError::SignInRefused) => ProblemKind::Unauthorized,
+            error => error.kind().into(),
+        };
+        let problem = Self::new(kind, error.code(), detail);
         let problem = Self { cause, subject: subject(error), ..problem };
         let problem = problem.with_help(error.help()).with_remedies(&error.remedies());
         match error {
@@ -51,8 +56,10 @@ impl OtherMistake {
 /// in our words.
 fn detail_and_cause(error: &Error) -> (String, Option<String>) {
     let detail = error.to_string();
-    if let Error::BreaksInstances { instances, .. } = error {
-        let causes: Vec<_> = instances.iter().map(ToString::to_string).collect();
+    if let Error::BreaksInstances { instances, hidden, .. } = error {
+        let more = Some(hidden).filter(|hidden| **hidden > 0);
+        let more = more.map(|hidden| format!("and {hidden} more, which you may not see"));
+        let causes: Vec<_> = instances.iter().map(ToString::to_string).chain(more).collect();
         return (detail, Some(causes.join("\n")));
     }
     let Some(source) = error.source() else { return (detail, None) };

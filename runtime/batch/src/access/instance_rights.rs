@@ -115,6 +115,19 @@ impl InstanceRights {
         InstanceRight::ALL.into_iter().filter_map(|right| Some((right, self.list(right)?)))
     }
 
+    /// These lists, narrowed by others: who is in a list of both, or in the only one that there is.
+    #[must_use]
+    pub fn narrowed_by(&self, others: &Self) -> Self {
+        let mut narrowed = Self::default();
+        for right in InstanceRight::ALL {
+            *narrowed.list_mut(right) = match (self.list(right), others.list(right)) {
+                (Some(one), Some(other)) => Some(one.intersection(other).cloned().collect()),
+                (one, other) => one.or(other).cloned(),
+            };
+        }
+        narrowed
+    }
+
     /// All users that a list names, each once.
     pub fn users(&self) -> BTreeSet<&UserName> {
         self.lists().flat_map(|(_, users)| users).collect()

@@ -30,6 +30,8 @@ pub struct User {
 }
 
 /// Who a user is for an identity provider (OpenID Connect).
+///
+/// A user with such an identity signs in at the provider, and not with a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExternalIdentity {
@@ -87,4 +89,6 @@ pub struct StoredPassword {
     pub hash: Option<PasswordHash>,
     /// Whether the user must not come in.
     pub is_suspended: bool,
+    /// Whether the user has an identity at a provider: then no password lets the user in.
+    pub is_external: bool,
 }

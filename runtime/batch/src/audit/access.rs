@@ -69,6 +69,15 @@ impl Deed {
         Self::new(AuditAction::SignInFailed, subject, json!({ "client": client }))
     }
 
+    /// Somebody came back from an identity provider and was refused, with the code of the reason.
+    ///
+    /// `user` is `None` if no user has that identity, or if the provider did not say who it is.
+    pub fn identity_refused(user: Option<&UserName>, reason: &str, client: Option<&str>) -> Self {
+        let subject = user.map_or("", UserName::as_str);
+        let detail = json!({ "with": "identity", "reason": reason, "client": client });
+        Self::new(AuditAction::SignInFailed, subject, detail)
+    }
+
     /// That many sessions of a user were ended.
     pub fn signed_out(user: &UserName, sessions: u64) -> Self {
         Self::new(AuditAction::SignedOut, user, json!({ "sessions": sessions }))

@@ -54,7 +54,8 @@ pub trait Credentials: Send + Sync + 'static {
     /// Keeps a link. A link for a user's password takes the place of earlier ones.
     async fn create_link(&self, link: &OneTimeLink, by: &Actor) -> Result<()>;
 
-    /// What a link is for, without using it up; `None` if it does not exist or has expired.
+    /// What a link is for, without using it up; `None` if it does not exist or has expired, or if its user must not
+    /// come in or signs in at an identity provider.
     async fn link(&self, link: &LinkHash, now: Timestamp) -> Result<Option<LinkPurpose>>;
 
     /// Sets a password with a link, which is used up, and ends all sessions of the user.
@@ -71,7 +72,8 @@ pub trait Credentials: Send + Sync + 'static {
     /// Begins a session, at the moment of the actor.
     ///
     /// Returns `false`, and writes nothing, if the user is gone or suspended, or has another password or identity
-    /// than was shown. Forgets sessions that have expired.
+    /// than was shown. A password is not enough for a user who has an identity at a provider. Forgets sessions that
+    /// have expired.
     async fn create_session(&self, session: &NewSession, by: &Actor) -> Result<bool>;
 
     /// Who a session stands for, in a tenant or in none; `None` if the session cannot be used.

@@ -114,6 +114,12 @@ pub enum RepositoryError {
         /// How many tokens a user may have.
         max: u32,
     },
+    /// The user keeps as many views of executions in the tenant as a user may.
+    #[error("{max} views are kept, and a user may keep no more in a tenant")]
+    TooManyViews {
+        /// How many views a user may keep.
+        max: u32,
+    },
     /// Another worker holds the execution: the worker that lost the lease must stop all its work on it.
     #[error("the lease of execution {id} was lost to another worker")]
     LeaseLost {
@@ -211,6 +217,7 @@ impl RepositoryError {
             Self::LastOperator(_) => "last-operator",
             Self::HasUsers => "has-users",
             Self::TooManyTokens { .. } => "too-many-tokens",
+            Self::TooManyViews { .. } => "too-many-views",
             Self::LeaseLost { .. } => "lease-lost",
             Self::Busy { .. } => "store-busy",
             Self::NewerVersion { .. } => "store-newer-version",

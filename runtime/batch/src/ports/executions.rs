@@ -73,7 +73,7 @@ pub trait Executions: Send + Sync + 'static {
     /// An execution with its steps.
     async fn execution(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<JobExecution>>;
 
-    /// Executions as lists show them, newest first.
+    /// Executions as lists show them, newest first unless the filter says otherwise.
     ///
     /// A page is in memory as a whole: to see all executions, ask page by page with [`ExecutionFilter::before`].
     async fn executions(
@@ -81,6 +81,9 @@ pub trait Executions: Send + Sync + 'static {
         tenant: &TenantId,
         filter: &ExecutionFilter,
     ) -> Result<Listing<ExecutionSummary>>;
+
+    /// How many executions match a filter, counted up to `max`. The limit of the filter does not count.
+    async fn count_executions(&self, tenant: &TenantId, filter: &ExecutionFilter, max: u32) -> Result<u64>;
 
     /// The readable rest of a damaged execution; `None` if there is no such execution.
     async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>>;

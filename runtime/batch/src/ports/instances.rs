@@ -16,6 +16,17 @@ pub trait Instances: Send + Sync + 'static {
     /// Returns the instance with its version, which follows on those of earlier instances with that code.
     async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<JobInstance>;
 
+    /// Creates an instance as a copy of another one of the tenant, which has the same lists of rights from the first
+    /// moment on.
+    ///
+    /// Lists that the code of the copy has already, from an earlier instance, are narrowed and never widened.
+    async fn copy_instance(
+        &self,
+        copy: &JobInstance,
+        original: &InstanceCode,
+        by: &Actor,
+    ) -> Result<JobInstance>;
+
     /// Replaces label and raw parameters of the instance with that code.
     ///
     /// Refuses if the instance has another version than `expected`; `None` expects no certain one. Returns the

@@ -13,6 +13,7 @@ use super::outbox::Outbox;
 use super::parts::Parts;
 use super::queue::JobQueue;
 use super::uploads::Uploads;
+use super::views::SavedViews;
 use super::workers::Workers;
 
 /// Everything that is persisted: a type that implements every port is a repository.
@@ -31,6 +32,7 @@ pub trait JobRepository:
     + AuditTrail
     + Accounts
     + Credentials
+    + SavedViews
 {
 }
 
@@ -49,5 +51,6 @@ impl<S> JobRepository for S where
         + AuditTrail
         + Accounts
         + Credentials
+        + SavedViews
 {
 }

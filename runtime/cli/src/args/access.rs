@@ -2,10 +2,43 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Subcommand};
-use stepbox::batch::access::{Role, Scope, TOKEN_DAYS, TOKEN_DAYS_MAX};
+use stepbox::batch::access::{InstanceRight, Role, Scope, TOKEN_DAYS, TOKEN_DAYS_MAX};
 use stepbox::batch::name::{InstanceCode, UserName};
 
 use super::{FormatArg, examples};
+
+/// Who has which right at an instance, and what changes of that.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InstanceRightsArgs {
+    /// The instance's code
+    pub(crate) code: String,
+    /// A member who may see the instance; those who are not named may not. Can be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) view: Vec<UserName>,
+    /// A member who may change it. Can be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) edit: Vec<UserName>,
+    /// A member who may launch it, and stop its executions. Can be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) launch: Vec<UserName>,
+    /// A member who may look at its executions. Can be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) history: Vec<UserName>,
+    /// A right that nobody but administrators has. Can be repeated
+    #[arg(long, value_name = "RIGHT", value_parser = instance_right())]
+    pub(crate) nobody: Vec<InstanceRight>,
+    /// A right about which the role decides again. Can be repeated
+    #[arg(long, value_name = "RIGHT", value_parser = instance_right())]
+    pub(crate) by_role: Vec<InstanceRight>,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
+}
+
+/// A right at an instance by its name.
+fn instance_right() -> impl TypedValueParser<Value = InstanceRight> {
+    PossibleValuesParser::new(InstanceRight::ALL.map(InstanceRight::as_str))
+        .map(|name| name.parse().expect("only names of rights are let through"))
+}
 
 /// What can be done with users.
 #[derive(Debug, Subcommand)]
@@ -35,11 +68,13 @@ pub(crate) enum Users {
     /// Change a user. A change of standing ends all sessions of the user
     #[command(
         group = ArgGroup::new("change")
-            .args(["label", "operator", "no_operator", "suspend", "resume"]).multiple(true).required(true),
+            .args(["label", "operator", "no_operator", "suspend", "resume", "issuer", "no_identity"])
+            .multiple(true).required(true),
         after_long_help = examples(&[
             "stepbox users change julia --suspend",
             "stepbox users change julia --resume --label 'Julia Meyer'",
             "stepbox users change root --no-operator",
+            "stepbox users change julia --issuer https://id.example.com --subject 248289",
         ]),
     )]
     Change {
@@ -60,6 +95,15 @@ pub(crate) enum Users {
         /// The user may sign in again
         #[arg(long)]
         resume: bool,
+        /// The identity provider at which the user signs in from now on. No password lets the user in then
+        #[arg(long, value_name = "URL", requires = "subject", conflicts_with = "no_identity")]
+        issuer: Option<String>,
+        /// Who the user is at the provider
+        #[arg(long, value_name = "ID", requires = "issuer")]
+        subject: Option<String>,
+        /// The user does not sign in at an identity provider any more
+        #[arg(long)]
+        no_identity: bool,
         #[command(flatten)]
         format: FormatArg,
     },

@@ -43,6 +43,10 @@ pub(crate) struct ServeArgs {
     /// repeated
     #[arg(long = "public-name", value_name = "HOST")]
     pub(crate) names: Vec<String>,
+    /// A file with the settings of an identity provider (OpenID Connect), at which users sign in beside passwords
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity_provider: Option<PathBuf>,
+
     /// Install the connector in this folder for the tenant of `--tenant`, and again whenever its files change. Mistakes
     /// are in the log. Can be repeated
     #[arg(long, value_name = "DIR")]

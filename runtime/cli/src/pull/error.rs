@@ -1,152 +1,54 @@
-//! Why a pull failed.
+//! Why a pull failed, in the words of the command line.
 
-use stepbox::COMPONENT_BYTES_MAX;
 use stepbox_api::exit_code::ExitCode;
 
 use super::PASSWORD;
 
-/// How many characters of a registry's error are shown.
-const WORDS_MAX: usize = 300;
-
 /// Why a pull failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PullError {
-    /// Not a reference.
-    #[error("`{reference}` is no reference: {problem}")]
-    Reference { reference: String, problem: String },
-    /// A tag can change to other bytes; only a digest is exact.
-    #[error("`{reference}` names no digest")]
-    NoDigest {
-        reference: String,
-        /// The same with the digest that it means today.
-        pinned: String,
-    },
     /// A user without a password.
     #[error("there is no password for the user `{username}`")]
     NoPassword { username: String },
     /// Docker's configuration cannot be used.
     #[error("Docker's configuration gives no credentials for `{registry}`: {problem}")]
     Credentials { registry: String, problem: String },
-    /// The registry refuses access.
-    #[error("`{registry}` refuses: {problem}")]
-    Unauthorized { registry: String, problem: String },
-    /// The registry has TLS, and asks for credentials without it.
-    #[error("`{registry}` sends clients to `{host}` to log in, without TLS")]
-    PlainRealm { registry: String, host: String },
-    /// The registry asks for credentials at another host.
-    #[error("`{registry}` sends clients to `{host}` to log in, and nothing allows credentials to go there")]
-    OtherAuthHost { registry: String, host: String },
-    /// The registry has no such artifact.
-    #[error("there is no `{reference}`")]
-    NotFound { reference: String },
-    /// The registry cannot be reached, closes the connection, or breaks the protocol.
-    #[error("nothing came from `{registry}`: {problem}")]
-    Registry { registry: String, problem: String },
-    /// The artifact is not a component.
-    #[error("the artifact is no component: {problem}")]
-    Artifact { problem: String },
-    /// More bytes than a component may have.
-    #[error("the component is refused: it has more than {COMPONENT_BYTES_MAX} bytes")]
-    TooLarge,
-    /// The bytes do not have the digest.
-    #[error("what came has the digest {found}, not {expected}")]
-    OtherDigest { expected: String, found: String },
-    /// This machine cannot make an HTTP client.
-    #[error("the client for registries does not start: {problem}")]
-    Client { problem: String },
+    /// The registry gives no component, or none that is the right one.
+    #[error(transparent)]
+    Registry(#[from] stepbox_registry::PullError),
 }
 
 impl PullError {
     /// The stable code, a heading in `docs/errors.md`.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Reference { .. } => "pull-reference-malformed",
-            Self::NoDigest { .. } => "pull-needs-digest",
             Self::NoPassword { .. } | Self::Credentials { .. } => "pull-no-credentials",
-            Self::Unauthorized { .. } => "pull-unauthorized",
-            Self::PlainRealm { .. } => "pull-plain-realm",
-            Self::OtherAuthHost { .. } => "pull-other-auth-host",
-            Self::NotFound { .. } => "pull-not-found",
-            Self::Registry { .. } | Self::Client { .. } => "pull-failed",
-            Self::Artifact { .. } => "pull-no-component",
-            Self::TooLarge => "component-too-large",
-            Self::OtherDigest { .. } => "component-other-digest",
+            Self::Registry(error) => error.code(),
         }
     }
 
     /// The next action; `None` if there is none.
     pub(crate) fn help(&self) -> Option<String> {
-        let help = match self {
-            Self::Reference { .. } => {
-                "write `oci://registry.example.com/acme/normalise@sha256:…`, the digest of the manifest"
-                    .to_owned()
-            }
-            Self::NoDigest { pinned, .. } => format!("if you mean what it stands for today, pull `{pinned}`"),
-            Self::NoPassword { .. } => format!("set `{PASSWORD}` in the environment"),
+        match self {
+            Self::NoPassword { .. } => Some(format!("set `{PASSWORD}` in the environment")),
             Self::Credentials { .. } => {
-                format!("mend it, or give `--username` and set `{PASSWORD}` in the environment")
+                Some(format!("mend it, or give `--username` and set `{PASSWORD}` in the environment"))
             }
-            Self::Unauthorized { .. } => {
-                format!("`docker login`, or give `--username` and set `{PASSWORD}` in the environment")
+            Self::Registry(stepbox_registry::PullError::Unauthorized { .. }) => {
+                Some(format!("`docker login`, or give `--username` and set `{PASSWORD}` in the environment"))
             }
-            Self::PlainRealm { .. } => {
-                "do not log in there: anybody on the way could read the password; tell the operator of the registry"
-                    .to_owned()
+            Self::Registry(stepbox_registry::PullError::OtherAuthHost { host, .. }) => {
+                Some(format!("if that is where one logs in, say so with `--auth-host {host}`"))
             }
-            Self::OtherAuthHost { host, .. } => {
-                format!("if that is where one logs in, say so with `--auth-host {host}`")
-            }
-            Self::NotFound { .. } => {
-                "check the name and the digest; a registry may also hide what one may not pull".to_owned()
-            }
-            Self::Registry { .. } => {
-                "check the registry's name, and that it can be reached from here".to_owned()
-            }
-            Self::Artifact { .. } => {
-                "push the component as a Wasm OCI artifact, as `wkg oci push` does".to_owned()
-            }
-            Self::TooLarge => "leave out debug information (`strip = true`, `wasm-tools strip`)".to_owned(),
-            Self::OtherDigest { .. } => {
-                "do not use this registry before you know why: its bytes were changed".to_owned()
-            }
-            Self::Client { .. } => return None,
-        };
-        Some(help)
+            Self::Registry(error) => error.help(),
+        }
     }
 
     /// The exit code for this error.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Reference { .. }
-            | Self::NoDigest { .. }
-            | Self::NoPassword { .. }
-            | Self::Credentials { .. }
-            | Self::OtherAuthHost { .. } => ExitCode::BadCommand,
-            Self::NotFound { .. } => ExitCode::NotFound,
-            Self::Artifact { .. } | Self::TooLarge | Self::OtherDigest { .. } => ExitCode::ComponentRefused,
-            Self::Unauthorized { .. }
-            | Self::PlainRealm { .. }
-            | Self::Registry { .. }
-            | Self::Client { .. } => ExitCode::Unexpected,
+            Self::NoPassword { .. } | Self::Credentials { .. } => ExitCode::BadCommand,
+            Self::Registry(error) => error.kind().into(),
         }
     }
-}
-
-/// An error with its causes: the outermost error often says only that something failed.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    cut(&text)
-}
-
-pub(super) fn cut(text: &str) -> String {
-    text.trim().chars().take(WORDS_MAX).collect()
 }

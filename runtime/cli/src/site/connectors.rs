@@ -89,7 +89,7 @@ impl Here {
             installed => (installed?, Vec::new()),
         };
         let grants = self.tenant.policy().leaves_of(&connector);
-        Ok(Installed::of(&connector, grants.iter().map(Grant::of).collect(), &broken))
+        Ok(Installed::of(&connector, grants.iter().map(Grant::of).collect(), &broken, 0))
     }
 }
 

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::pin::Pin;
 
-use stepbox::batch::execution::ExecutionFilter;
-use stepbox::batch::name::JobExecutionId;
+use jiff::tz::TimeZone;
+use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::execution::{ExecutionFilter, filter_text};
+use stepbox::batch::name::{InstanceCode, JobExecutionId};
 use stepbox::batch::ports::RepositoryError;
 use stepbox::{Error, Purge, RestartOptions};
 use stepbox_api::execution::{
-    Abandoned, Execution, LogLine, NotRemoved, PauseAnswer, Purged, Remains, Status, StopAnswer, Warning,
+    Abandoned, Execution, LogLine, NotRemoved, OutputFile, PauseAnswer, Purged, Remains, Status, StopAnswer,
+    Warning,
 };
 use stepbox_api::list::Row;
 use stepbox_api::queue;
@@ -20,6 +23,18 @@ use tokio::io::AsyncRead;
 use super::pages::{Numbered as _, in_order};
 use super::{Here, Site, There};
 use crate::error::CliError;
+
+/// The code of what is damaged in a server's store.
+const DAMAGED: &str = "store-corrupt";
+
+/// Which executions a list shows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    pub(crate) instance: Option<InstanceCode>,
+    pub(crate) status: Option<BatchStatus>,
+    /// The text of a filter.
+    pub(crate) filter: Option<String>,
+}
 
 /// Executions, newest first.
 pub(crate) enum Executions {
@@ -43,16 +58,25 @@ pub(crate) struct Download {
 }
 
 impl Site {
-    /// The executions that match a filter, page by page; the limit of the filter is left to the reader.
-    pub(crate) fn executions(&self, filter: ExecutionFilter) -> Executions {
+    /// The executions that are wanted, page by page.
+    pub(crate) fn executions(&self, wanted: &Wanted) -> Result<Executions, CliError> {
+        let Wanted { instance, status, filter } = wanted;
         match self {
-            Self::Here(here) => Executions::Here(here.clone(), filter),
+            Self::Here(here) => {
+                let text = filter.as_deref().unwrap_or_default();
+                let read =
+                    filter_text::parse(text, here.tenant.now(), &TimeZone::UTC).map_err(Error::from)?;
+                let read = status.map_or(read.clone(), |status| read.in_status(status));
+                let read = instance.clone().map_or(read.clone(), |code| read.of_instance(code));
+                Ok(Executions::Here(here.clone(), read))
+            }
             Self::There(there) => {
-                Executions::There(there.tenant.executions(&stepbox_client::ExecutionFilter {
-                    instance: filter.instance.map(|instance| instance.to_string()),
+                Ok(Executions::There(there.tenant.executions(&stepbox_client::ExecutionFilter {
+                    instance: instance.as_ref().map(ToString::to_string),
                     // The list of those that are STARTING has those that are shown as QUEUED, too.
-                    status: filter.statuses.first().copied().map(Status::from),
-                }))
+                    status: status.map(Status::from),
+                    filter: filter.clone(),
+                })))
             }
         }
     }
@@ -61,9 +85,35 @@ impl Site {
     pub(crate) async fn find_execution(&self, id: u64) -> Result<Found, CliError> {
         match self {
             Self::Here(here) => here.find_execution(JobExecutionId(id)).await,
+            Self::There(there) => match there.tenant.execution(id).await {
+                Err(error) if error.code() == DAMAGED => Ok(Found::Damaged(there.tenant.remains(id).await?)),
+                found => Ok(Found::Whole { execution: Box::new(found?), damage: None }),
+            },
+        }
+    }
+
+    /// The parts of an execution's steps.
+    pub(crate) async fn parts(&self, id: u64) -> Result<Vec<Execution>, CliError> {
+        match self {
+            Self::Here(Here { tenant, .. }) => {
+                let id = tenant.execution(JobExecutionId(id)).await?.id;
+                Ok(tenant.partitions(id).await?.iter().map(Execution::of).collect())
+            }
+            Self::There(there) => Ok(there.tenant.parts(id).await?),
+        }
+    }
+
+    /// The files that the steps of an execution have written.
+    pub(crate) async fn output_files(&self, id: u64) -> Result<Vec<OutputFile>, CliError> {
+        match self {
+            Self::Here(here) => {
+                let outputs = here.tenant.outputs(JobExecutionId(id)).await?;
+                let files = outputs.iter().enumerate();
+                Ok(files.map(|(number, output)| OutputFile::of(number, output)).collect())
+            }
             Self::There(there) => {
-                let execution = Box::new(there.tenant.execution(id).await?);
-                Ok(Found::Whole { execution, damage: None })
+                let files = there.tenant.output_files(id).all().await?;
+                Ok(files.into_iter().filter_map(|row| row.whole().cloned()).collect())
             }
         }
     }

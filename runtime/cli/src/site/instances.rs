@@ -1,8 +1,11 @@
 //! Instances.
 
+use std::cmp::Reverse;
+
 use stepbox::{Error, InstanceEdit, NewInstance, PublishOptions};
-use stepbox_api::instance::{Instance, InstanceDetails};
+use stepbox_api::instance::{Instance, InstanceDetails, InstanceVersion};
 use stepbox_api::list::Row;
+use stepbox_api::member::InstanceRights;
 use stepbox_api::queue::Published;
 use stepbox_api::request::{ChangeInstance, CreateInstance, DuplicateInstance, Launch};
 use stepbox_client::ClientError;
@@ -72,6 +75,41 @@ impl Site {
                 let copy = DuplicateInstance { code: new_code.to_owned(), label };
                 Ok(there.tenant.duplicate_instance(code, &copy).await?)
             }
+        }
+    }
+
+    /// The versions of an instance that are kept, newest first.
+    pub(crate) async fn instance_history(&self, code: &str) -> Result<Vec<Row<InstanceVersion>>, CliError> {
+        let mut versions = match self {
+            Self::Here(here) => Row::of(&here.tenant.instance_history(code).await?, InstanceVersion::of),
+            Self::There(there) => there.tenant.instance_history(code).all().await?,
+        };
+        // Damaged ones, which have no number that could be read, come last.
+        versions.sort_by_key(|row| Reverse(row.whole().map(|version| version.instance.version)));
+        Ok(versions)
+    }
+
+    /// Who has which right at an instance.
+    pub(crate) async fn instance_rights(&self, code: &str) -> Result<InstanceRights, CliError> {
+        match self {
+            Self::Here(here) => Ok(InstanceRights::of(&here.tenant.instance_rights(code).await?)),
+            Self::There(there) => Ok(there.tenant.instance_rights(code).await?),
+        }
+    }
+
+    /// Sets who has which right at an instance.
+    pub(crate) async fn set_instance_rights(
+        &self,
+        code: &str,
+        rights: InstanceRights,
+    ) -> Result<InstanceRights, CliError> {
+        match self {
+            Self::Here(here) => {
+                let new = rights.clone().into_rights().map_err(Error::from)?;
+                here.tenant.set_instance_rights(code, &new).await?;
+                Ok(rights)
+            }
+            Self::There(there) => Ok(there.tenant.set_instance_rights(code, &rights).await?),
         }
     }
 

@@ -10,7 +10,8 @@ use tokio::fs::File;
 
 use super::{Here, Site, There};
 use crate::error::CliError;
-use crate::output::upload;
+use crate::output::{talk, upload, words};
+use crate::pull::{self, Wanted};
 use crate::signature::Signature;
 
 impl Site {
@@ -28,12 +29,19 @@ impl Site {
         }
     }
 
-    /// Checks a component, and keeps it.
-    pub(crate) async fn upload(&self, bytes: Vec<u8>, signature: &Signature) -> Result<Component, CliError> {
+    /// Pulls a component from a registry, checks it, and keeps it.
+    pub(crate) async fn pull(&self, wanted: Wanted, signature: &Signature) -> Result<Component, CliError> {
         match self {
-            Self::Here(Here { tenant, .. }) => keep(tenant, &bytes, signature).await,
+            Self::Here(Here { tenant, .. }) => {
+                let bytes = pull::pull(wanted).await?;
+                talk(format!("pulled {}", words::bytes(bytes.len() as u64)));
+                keep(tenant, &bytes, signature).await
+            }
             Self::There(There { tenant }) => {
-                Ok(tenant.upload_component(&ComponentSource::Bytes(bytes), signature.text()).await?)
+                let wanted = pull::request(wanted, signature.text())?;
+                let component = tenant.pull_component(&wanted).await?;
+                talk(format!("pulled {}", words::bytes(component.size_bytes)));
+                Ok(component)
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Executions.
 
+use serde::Deserialize;
 use stepbox_api::execution::{
-    Abandoned, Execution, LogLine, PauseAnswer, Purged, RejectedItems, Status, StopAnswer, Warning,
+    Abandoned, Execution, LogLine, OutputFile, PauseAnswer, Purged, RejectedItems, Remains, Status,
+    StopAnswer, Warning,
 };
 use stepbox_api::queue::Published;
 use stepbox_api::request::{PurgeExecutions, Restart};
@@ -21,18 +23,46 @@ pub struct ExecutionFilter {
     pub instance: Option<String>,
     /// Only those in this status.
     pub status: Option<Status>,
+    /// Only those that match this text: `-user:schedule created:7d`.
+    pub filter: Option<String>,
+}
+
+/// Several things that have no list of pages.
+#[derive(Deserialize)]
+struct Items<T> {
+    items: Vec<T>,
 }
 
 impl Tenant {
     /// The executions that match a filter, newest first.
     pub fn executions(&self, filter: &ExecutionFilter) -> Pages<Execution> {
-        let fields = [field("instance", filter.instance.as_ref()), field("status", filter.status)];
+        let fields = [
+            field("instance", filter.instance.as_ref()),
+            field("status", filter.status),
+            field("filter", filter.filter.as_ref()),
+        ];
         self.pages(&["executions"], fields.into_iter().flatten().collect())
     }
 
     /// An execution with its steps and its place in the queue.
     pub async fn execution(&self, id: u64) -> Result<Execution, ClientError> {
         self.get(&["executions", &id.to_string()]).await
+    }
+
+    /// What can be read of an execution that is damaged in the store.
+    pub async fn remains(&self, id: u64) -> Result<Remains, ClientError> {
+        self.get(&["executions", &id.to_string(), "remains"]).await
+    }
+
+    /// The parts of an execution's steps, which are executions of their own.
+    pub async fn parts(&self, id: u64) -> Result<Vec<Execution>, ClientError> {
+        let Items { items } = self.get(&["executions", &id.to_string(), "parts"]).await?;
+        Ok(items)
+    }
+
+    /// The files that the steps of an execution have written.
+    pub fn output_files(&self, id: u64) -> Pages<OutputFile> {
+        self.pages(&["executions", &id.to_string(), "files"], Vec::new())
     }
 
     /// The stored warnings of an execution, in their order.

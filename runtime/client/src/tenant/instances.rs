@@ -1,6 +1,6 @@
 //! Instances, and launching them.
 
-use stepbox_api::instance::{Instance, InstanceDetails};
+use stepbox_api::instance::{Instance, InstanceDetails, InstanceVersion};
 use stepbox_api::queue::Published;
 use stepbox_api::request::{ChangeInstance, CreateInstance, DuplicateInstance, Launch};
 
@@ -40,6 +40,11 @@ impl Tenant {
         let answer = self.client.transport().send(ask).await?;
         let version = answer.version();
         Ok(Versioned { value: answer.json().await?, version })
+    }
+
+    /// The versions of an instance that are kept, with the user who wrote each.
+    pub fn instance_history(&self, code: &str) -> Pages<InstanceVersion> {
+        self.pages(&["instances", code, "history"], Vec::new())
     }
 
     /// Changes an instance that has this version, if its parameters are still valid then.

@@ -1,10 +1,13 @@
 //! Components for steps.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use reqwest::header::HeaderName;
 use stepbox_api::connector::Component;
+use stepbox_api::request::PullComponent;
 
 use super::Tenant;
 use crate::ask::{Ask, Content};
@@ -16,6 +19,9 @@ const WASM: &str = "application/wasm";
 
 /// The header with the signature of a component.
 const SIGNATURE: HeaderName = HeaderName::from_static("stepbox-signature");
+
+/// How long a server may take to pull a component and to look at it.
+const PULL: Duration = Duration::from_secs(330);
 
 /// A component to send.
 #[derive(Debug, Clone)]
@@ -34,6 +40,11 @@ impl Tenant {
         signature: Option<&str>,
     ) -> Result<Component, ClientError> {
         self.json(sent(Ask::post(self.path(&["steps"])), component, signature)?).await
+    }
+
+    /// Has a component pulled from a registry by the server, checked and kept.
+    pub async fn pull_component(&self, wanted: &PullComponent) -> Result<Component, ClientError> {
+        self.json(Ask::post(self.path(&["steps", "pull"])).json(wanted)?.working(PULL)).await
     }
 
     /// Has a component checked without keeping it.

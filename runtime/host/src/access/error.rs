@@ -2,6 +2,7 @@
 
 use stepbox_batch::access::TokenRefusal;
 use stepbox_batch::error_kind::ErrorKind;
+use stepbox_batch::name::UserName;
 
 /// The shortest password, in bytes.
 pub const PASSWORD_BYTES_MIN: usize = 12;
@@ -16,6 +17,15 @@ pub enum AccountError {
     /// The error is the same if there is no such user, if the password is wrong, and if the user is suspended.
     #[error("user and password do not fit")]
     SignInRefused,
+    /// The user signs in at an identity provider, and so has no password here.
+    #[error("the user `{0}` signs in at an identity provider, and has no password here")]
+    SignsInElsewhere(UserName),
+    /// The identity provider knows who it is, and no group of that user has a role here.
+    #[error("none of your groups at the identity provider has a role here")]
+    NoRole,
+    /// Somebody comes in for the first time with the name of a user who has not that identity.
+    #[error("the user `{0}` exists, and does not belong to your account at the identity provider")]
+    NameOfAnother(UserName),
     /// Too many people sign in at this moment.
     #[error("too many sign in at this moment")]
     SignInBusy,
@@ -59,6 +69,9 @@ impl AccountError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::SignInRefused => "sign-in-refused",
+            Self::SignsInElsewhere(_) => "password-at-provider",
+            Self::NoRole => "sign-in-without-role",
+            Self::NameOfAnother(_) => "user-of-another-account",
             Self::SignInBusy => "sign-in-busy",
             Self::TooManyAttempts { .. } => "too-many-attempts",
             Self::PasswordLength { .. } => "password-length",
@@ -74,7 +87,9 @@ impl AccountError {
     /// The kind of the error, for exit codes and HTTP statuses.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::SignInRefused => ErrorKind::Forbidden,
+            Self::SignInRefused | Self::NoRole => ErrorKind::Forbidden,
+            Self::SignsInElsewhere(_) => ErrorKind::WrongState,
+            Self::NameOfAnother(_) => ErrorKind::Conflict,
             Self::SignInBusy | Self::TooManyAttempts { .. } => ErrorKind::TooMany,
             Self::LinkUnusable => ErrorKind::NotFound,
             Self::Token(_)
@@ -90,6 +105,13 @@ impl AccountError {
     pub(crate) fn help(&self) -> &'static str {
         match self {
             Self::SignInRefused => "look at the spelling; an operator can make a link to set a password anew",
+            Self::SignsInElsewhere(_) => {
+                "change the password at the provider; an operator can take the identity away from the user"
+            }
+            Self::NoRole => {
+                "ask the administrator of the provider for a group that has a role here, and sign in again"
+            }
+            Self::NameOfAnother(_) => "ask an operator to give that user your identity, if the user is you",
             Self::SignInBusy => "try again in some seconds",
             Self::PasswordLength { .. } => "four words that nobody says together make a good one",
             Self::LinkUnusable => "ask an operator for another one",

@@ -40,8 +40,8 @@ impl Accounts {
 
     /// Makes a link with which a user sets a password. Earlier links of the user are of no use any more.
     pub async fn password_link(&self, name: &str) -> Result<NewLink, Error> {
-        let user = self.user(name).await?;
-        self.make_link(LinkPurpose::SetPassword(user.name)).await
+        let user = self.with_password(name).await?;
+        self.make_link(LinkPurpose::SetPassword(user)).await
     }
 
     async fn make_link(&self, purpose: LinkPurpose) -> Result<NewLink, Error> {

@@ -1,10 +1,8 @@
-//! Signing in, with a password or with the identity at a provider, and changing one's password.
+//! Signing in with a password, and changing one's password.
 
 use std::net::IpAddr;
 
-use stepbox_batch::access::{
-    ExternalIdentity, NewSession, PasswordHash, Session, SignInProof, StoredPassword,
-};
+use stepbox_batch::access::{NewSession, PasswordHash, Session, SignInProof, StoredPassword};
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
@@ -41,15 +39,15 @@ impl Accounts {
     /// Begins a session for a user with a password.
     ///
     /// The answer is the same, and takes as long, if there is no such user, if the password is wrong, and if the user
-    /// is suspended. Attempts for one user, and from one address, are refused for some time after too many of them.
+    /// is suspended or signs in at an identity provider. Attempts for one user, and from one address, are refused for some time after too many of them.
     pub async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<SignedIn, Error> {
         let SignIn { user, password, client } = sign_in;
         self.reception().attempts.count(Some(user), client)?;
         let (name, stored) = self.stored_password(user).await?;
         let hash = stored.as_ref().and_then(|stored| stored.hash.as_ref());
         let fits = self.reception().passwords.fits(password, hash).await?;
-        let is_suspended = stored.as_ref().is_some_and(|stored| stored.is_suspended);
-        if let (true, false, Some(name), Some(hash)) = (fits, is_suspended, &name, hash) {
+        let must_not = stored.as_ref().is_some_and(|stored| stored.is_suspended || stored.is_external);
+        if let (true, false, Some(name), Some(hash)) = (fits, must_not, &name, hash) {
             let proof = SignInProof::Password(hash.clone());
             if let Some(signed_in) = self.begin_session(name, proof, client).await? {
                 return Ok(signed_in);
@@ -57,23 +55,6 @@ impl Accounts {
         }
         let known = name.filter(|_| stored.is_some());
         self.refuse_sign_in(known.as_ref(), client).await
-    }
-
-    /// Begins a session for the user of an identity, which the caller has verified with the provider.
-    pub async fn sign_in_as(
-        &self,
-        identity: &ExternalIdentity,
-        client: Option<IpAddr>,
-    ) -> Result<SignedIn, Error> {
-        self.reception().attempts.count(None, client)?;
-        let user = self.repository().user_of_identity(identity).await?;
-        if let Some(user) = &user {
-            let proof = SignInProof::External(identity.clone());
-            if let Some(signed_in) = self.begin_session(&user.name, proof, client).await? {
-                return Ok(signed_in);
-            }
-        }
-        self.refuse_sign_in(user.as_ref().map(|user| &user.name), client).await
     }
 
     /// Changes the password of a user who knows the present one, and begins a new session: all others end.
@@ -87,6 +68,9 @@ impl Accounts {
         self.reception().attempts.count(Some(user.as_str()), client)?;
         passwords::check_length(new).map_err(Error::Account)?;
         let (_, stored) = self.stored_password(user.as_str()).await?;
+        if stored.as_ref().is_some_and(|stored| stored.is_external) {
+            return Err(AccountError::SignsInElsewhere(user.clone()).into());
+        }
         let hash = stored.and_then(|stored| stored.hash);
         if !self.reception().passwords.fits(present, hash.as_ref()).await? {
             return self.refuse_sign_in(Some(user), client).await;
@@ -111,7 +95,7 @@ impl Accounts {
     }
 
     /// `None` if what was shown does not hold any more, or the user is suspended.
-    async fn begin_session(
+    pub(super) async fn begin_session(
         &self,
         user: &UserName,
         proof: SignInProof,
@@ -127,7 +111,11 @@ impl Accounts {
     }
 
     /// Records a refusal, which is written whether or not there is such a user, and so takes as long.
-    async fn refuse_sign_in<T>(&self, user: Option<&UserName>, client: Option<IpAddr>) -> Result<T, Error> {
+    pub(super) async fn refuse_sign_in<T>(
+        &self,
+        user: Option<&UserName>,
+        client: Option<IpAddr>,
+    ) -> Result<T, Error> {
         let client = client.map(|client| client.to_string());
         let deed = Deed::sign_in_failed(user, client.as_deref());
         let by = Actor::new(None, self.installation.clock.now());
@@ -137,10 +125,19 @@ impl Accounts {
 
     /// Sets the password of a user, whatever it was, for an operator. All sessions of the user end.
     pub async fn set_password(&self, name: &str, password: &str) -> Result<(), Error> {
-        let name = self.user(name).await?.name;
+        let name = self.with_password(name).await?;
         let hash: PasswordHash = self.reception().passwords.hash(password).await?;
         self.repository().set_password(&name, &hash, None, &self.by()?).await?;
         Ok(())
+    }
+
+    /// The name of a user who may have a password.
+    pub(super) async fn with_password(&self, name: &str) -> Result<UserName, Error> {
+        let user = self.user(name).await?;
+        match user.external {
+            None => Ok(user.name),
+            Some(_) => Err(AccountError::SignsInElsewhere(user.name).into()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use stepbox_batch::access::{
     ExternalIdentity, InstanceRights, LinkPurpose, Principal, Right, Role, Scope, Thing, TokenWish,
     UserChange,
 };
-use stepbox_batch::audit::AuditFilter;
+use stepbox_batch::audit::{AuditAction, AuditFilter};
 use stepbox_batch::clock::{Clock, Timestamp};
 use stepbox_batch::name::TenantId;
 
@@ -314,21 +314,112 @@ async fn a_password_is_changed_by_whoever_knows_it() {
     assert_eq!(told(change(GOOD, GOOD).await), "sign-in-refused");
 }
 
+fn identity(subject: &str) -> ExternalIdentity {
+    ExternalIdentity { issuer: "https://login.example".to_owned(), subject: subject.to_owned() }
+}
+
+/// A user of a provider, with a role in the tenant if there is one.
+fn provided(subject: &str, name: &str, role: Option<Role>) -> ProvidedUser {
+    ProvidedUser {
+        identity: identity(subject),
+        name: name.to_owned(),
+        label: None,
+        is_operator: false,
+        roles: role.map(|role| (TenantId::default(), role)).into_iter().collect(),
+    }
+}
+
 #[tokio::test]
 async fn an_identity_comes_in_as_its_user_alone() {
     let place = peopled().await;
-    let identity =
-        ExternalIdentity { issuer: "https://login.example".to_owned(), subject: "julia".to_owned() };
-    let refused = place.accounts.sign_in_as(&identity, address()).await;
-    assert_eq!(told(refused), "sign-in-refused", "a subject is no name");
-    let change = UserChange { external: Some(Some(identity.clone())), ..UserChange::default() };
+    let viewer = |subject: &str, name: &str| provided(subject, name, Some(Role::Viewer));
+    let refused = place.accounts.sign_in_as(viewer("7", "julia"), address()).await;
+    assert_eq!(told(refused), "user-of-another-account", "a name is no identity");
+    let refused = place.accounts.sign_in_as(viewer("julia", "\n"), address()).await;
+    assert_eq!(told(refused), "user-of-another-account", "and neither is a subject");
+    let change = UserChange { external: Some(Some(identity("7"))), ..UserChange::default() };
     place.accounts.change_user("julia", change).await.unwrap();
-    let session = place.accounts.sign_in_as(&identity, address()).await.unwrap();
+    let session = place.accounts.sign_in_as(viewer("7", "another name"), address()).await.unwrap();
     assert_eq!(session.user.as_str(), "julia");
     let suspend = UserChange { is_suspended: Some(true), ..UserChange::default() };
     place.accounts.change_user("julia", suspend).await.unwrap();
     assert_eq!(place.principal(&session).await, None);
-    assert_eq!(told(place.accounts.sign_in_as(&identity, address()).await), "sign-in-refused");
+    assert_eq!(told(place.accounts.sign_in_as(viewer("7", "julia"), address()).await), "sign-in-refused");
+}
+
+/// The roles are those of the last sign-in, whatever anybody did here meanwhile.
+#[tokio::test]
+async fn a_provider_decides_the_roles_at_each_sign_in() {
+    let place = peopled().await;
+    let come = async |role, is_operator| {
+        let provided = ProvidedUser { is_operator, ..provided("9", "maria", role) };
+        place.accounts.sign_in_as(provided, address()).await
+    };
+    assert_eq!(told(come(None, false).await), "sign-in-without-role");
+    assert_eq!(told(place.accounts.user("maria").await), "not-found");
+    let first = come(Some(Role::Author), false).await.unwrap();
+    assert!(place.principal(&first).await.unwrap().may(Right::Edit, Thing::Instances));
+    place.tenant.set_member("maria", Role::Administrator).await.unwrap();
+    assert_eq!(place.principal(&first).await, None);
+    let second = come(Some(Role::Viewer), true).await.unwrap();
+    assert_ne!(first.id, second.id);
+    assert!(place.principal(&second).await.unwrap().is_operator);
+    let third = come(Some(Role::Viewer), false).await.unwrap();
+    assert_eq!(place.principal(&second).await, None, "another standing");
+    let principal = place.principal(&third).await.unwrap();
+    assert!(!principal.is_operator && !principal.may(Right::Edit, Thing::Instances));
+    assert_eq!(told(come(None, false).await), "sign-in-without-role");
+    assert_eq!(place.principal(&third).await, None, "the last role is gone");
+    assert_eq!(place.accounts.memberships("maria").await.unwrap().len(), 0);
+    let failed = AuditFilter { action: Some(AuditAction::SignInFailed), ..AuditFilter::default() };
+    let failed = place.accounts.audit(&failed).await.unwrap();
+    let told: Vec<_> = failed.iter().map(|event| (event.deed.subject.as_str(), &event.deed.detail)).collect();
+    let detail =
+        serde_json::json!({ "with": "identity", "reason": "sign-in-without-role", "client": "192.0.2.7" });
+    assert_eq!(told, [("maria", &detail), ("", &detail)]);
+}
+
+/// The last operator stays one, and does not come in.
+#[tokio::test]
+async fn the_last_operator_is_not_signed_in_as_less() {
+    let place = empty().await;
+    let operator = ProvidedUser { is_operator: true, ..provided("9", "maria", None) };
+    place.accounts.sign_in_as(operator, address()).await.unwrap();
+    let refused = place.accounts.sign_in_as(provided("9", "maria", Some(Role::Viewer)), address()).await;
+    assert_eq!(told(refused), "last-operator");
+}
+
+/// Who signs in at a provider has no password, by whatever way.
+#[tokio::test]
+async fn nobody_gets_round_the_provider_with_a_password() {
+    let place = peopled().await;
+    let link = place.accounts.password_link("julia").await.unwrap().secret;
+    let change = UserChange { external: Some(Some(identity("7"))), ..UserChange::default() };
+    place.accounts.change_user("julia", change).await.unwrap();
+    let julia = UserName::new("julia").unwrap();
+    assert_eq!(told(place.sign_in("julia", GOOD).await), "sign-in-refused");
+    let rows = [
+        (told(place.accounts.change_password(&julia, GOOD, OTHER, address()).await), "password-at-provider"),
+        (told(place.accounts.set_password("julia", OTHER).await), "password-at-provider"),
+        (told(place.accounts.password_link("julia").await), "password-at-provider"),
+        (told(place.accounts.use_link(link.as_str(), None, OTHER, address()).await), "link-unusable"),
+    ];
+    for (found, expected) in rows {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(told(place.sign_in("julia", OTHER).await), "sign-in-refused");
+    let change = UserChange { external: Some(None), ..UserChange::default() };
+    place.accounts.change_user("julia", change).await.unwrap();
+    place.sign_in("julia", GOOD).await.unwrap();
+}
+
+#[tokio::test]
+async fn attempts_at_a_provider_are_counted() {
+    let place = empty().await;
+    for _ in 0..30 {
+        place.accounts.count_sign_in(address()).unwrap();
+    }
+    assert_eq!(told(place.accounts.count_sign_in(address())), "too-many-attempts");
 }
 
 #[tokio::test]

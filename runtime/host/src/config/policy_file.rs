@@ -39,13 +39,15 @@ mod files;
 mod quotas;
 mod secrets;
 mod shared;
-mod source;
+pub(super) mod source;
 mod storages;
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use stepbox_batch::nearest::nearest;
 use stepbox_connectors::{NamedStorage, StorageSettings};
 use stepbox_sandbox::{CompileProcess, HttpPolicy, HttpPolicyError};
@@ -213,9 +215,9 @@ impl PolicyFile {
 
 /// A setting that is invalid or that has no effect. The messages contain nothing of a secret's value.
 #[derive(Debug)]
-struct Problem {
-    message: String,
-    help: String,
+pub(super) struct Problem {
+    pub(super) message: String,
+    pub(super) help: String,
 }
 
 impl From<HttpPolicyError> for Problem {
@@ -225,7 +227,7 @@ impl From<HttpPolicyError> for Problem {
 }
 
 impl Problem {
-    fn within(self, file: &Path) -> ConfigError {
+    pub(super) fn within(self, file: &Path) -> ConfigError {
         let Self { message, help } = self;
         ConfigError::Malformed { file: file.to_owned(), place: String::new(), message, help }
     }
@@ -238,14 +240,22 @@ impl Problem {
 
 /// Reads a file. A missing file opens nothing.
 fn read(path: &Path, owners: Owners) -> Result<PolicyFile, ConfigError> {
-    let file = match open_regular(path) {
-        Ok(file) => file,
+    match open_regular(path) {
+        Ok(file) => Ok(read_open(path, file, owners)?.unwrap_or_default()),
         // If the data folder is not a folder, opening the store reports it.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(PolicyFile::default());
+            Ok(PolicyFile::default())
         }
-        Err(error) => return Err(ConfigError::unreadable(path)(error)),
-    };
+        Err(error) => Err(ConfigError::unreadable(path)(error)),
+    }
+}
+
+/// Reads a file of the operator that is open at `path`; `None` if nothing is in it.
+pub(super) fn read_open<T: DeserializeOwned>(
+    path: &Path,
+    file: File,
+    owners: Owners,
+) -> Result<Option<T>, ConfigError> {
     refuse_writable_by_others(path, &file, owners)?;
     let mut text = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(ConfigError::unreadable(path))?;
@@ -255,7 +265,7 @@ fn read(path: &Path, owners: Owners) -> Result<PolicyFile, ConfigError> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &[u8]) -> Result<PolicyFile, ConfigError> {
+pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<Option<T>, ConfigError> {
     let mistake = |place: String, message: String, help: String| ConfigError::Malformed {
         file: path.to_owned(),
         place,
@@ -270,14 +280,11 @@ fn parse(path: &Path, text: &[u8]) -> Result<PolicyFile, ConfigError> {
         ));
     };
     let options = serde_saphyr::options! { with_snippet: false };
-    match serde_saphyr::from_str_with_options::<Option<PolicyFile>>(text, options) {
-        Ok(file) => Ok(file.unwrap_or_default()),
-        Err(error) => {
-            let place = error.location().map(|at| format!(", line {}, column {}", at.line(), at.column()));
-            let (message, help) = describe(error.without_snippet());
-            Err(mistake(place.unwrap_or_default(), message, help))
-        }
-    }
+    serde_saphyr::from_str_with_options::<Option<T>>(text, options).map_err(|error| {
+        let place = error.location().map(|at| format!(", line {}, column {}", at.line(), at.column()));
+        let (message, help) = describe(error.without_snippet());
+        mistake(place.unwrap_or_default(), message, help)
+    })
 }
 
 fn describe(error: &serde_saphyr::Error) -> (String, String) {
@@ -310,7 +317,7 @@ fn describe(error: &serde_saphyr::Error) -> (String, String) {
 /// The content of a file or its error, for the tests of all modules of this folder.
 #[cfg(test)]
 fn found(text: &str, tell: impl FnOnce(&PolicyFile, Policy) -> String) -> String {
-    match parse(Path::new("policy.yaml"), text.as_bytes()) {
+    match parse::<PolicyFile>(Path::new("policy.yaml"), text.as_bytes()).map(Option::unwrap_or_default) {
         Ok(file) => match file.build(Path::new("."), Path::new("."), &mut Vec::new()) {
             Ok(policy) => tell(&file, policy),
             Err(Problem { message, help }) => format!("{message} | {help}"),

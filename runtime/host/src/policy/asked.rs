@@ -38,6 +38,34 @@ impl Policy {
         }
         rows
     }
+
+    /// The requests that a component names in its own description, and the part of each that this policy allows.
+    ///
+    /// A description is text for people: `http: POST https://api.example.com`. The connector decides what its steps
+    /// really ask for.
+    pub fn leaves_of_component(&self, lines: &[String]) -> Vec<AskedGrant> {
+        let row = |line: &String| {
+            let (kind, rest) =
+                line.split_once(':').map_or(("", ""), |(kind, rest)| (kind.trim(), rest.trim()));
+            let found = match kind {
+                "http" if is_template(rest) || self.http_within(rest).is_ok() => Some(http("", rest, self)),
+                // A word and a path, not a sentence.
+                "files" if rest.split_whitespace().count() == 2 && self.folder_within(rest).is_ok() => {
+                    Some(file("", "files", rest, self))
+                }
+                _ => None,
+            };
+            let of_the_connector = || AskedGrant {
+                step: String::new(),
+                asked: String::new(),
+                policy: String::new(),
+                effective: "as the connector asks for it".to_owned(),
+            };
+            // In its own words, whatever was understood of them.
+            AskedGrant { asked: line.clone(), ..found.unwrap_or_else(of_the_connector) }
+        };
+        lines.iter().map(row).collect()
+    }
 }
 
 fn http(place: &str, line: &str, policy: &Policy) -> AskedGrant {

@@ -106,6 +106,23 @@ impl Tenant {
     }
 
     async fn admit(&self, upload: Upload<'_>) -> Result<Component, Error> {
+        let component = self.checked(upload).await?;
+        self.keep(component, upload.bytes).await
+    }
+
+    /// Checks a component like [`upload`](Self::upload), and stores nothing.
+    pub async fn check_upload(&self, upload: Upload<'_>) -> Result<Component, Error> {
+        let component = self.checked(upload).await?;
+        let known = self.components().await?;
+        refuse_other_bytes(&known, &component)?;
+        match known.into_iter().find(|known| known.digest == component.digest) {
+            Some(known) if component.signer.is_none() => Ok(known),
+            _ => Ok(component),
+        }
+    }
+
+    /// The component of an upload that has passed all checks but those of the store.
+    async fn checked(&self, upload: Upload<'_>) -> Result<Component, Error> {
         let bytes = upload.bytes;
         let known = self.components().await?;
         let digest = digest_of(bytes);
@@ -121,7 +138,7 @@ impl Tenant {
         };
         let inspected = self.inspect_component(bytes).await?;
         let by = self.by()?;
-        let component = Component {
+        Ok(Component {
             digest: inspected.digest,
             name: inspected.description.name.clone(),
             version: inspected.description.version.clone(),
@@ -130,8 +147,7 @@ impl Tenant {
             uploaded_at: by.at,
             description: inspected.description.to_json(),
             signer,
-        };
-        self.keep(component, bytes).await
+        })
     }
 
     /// Refuses a component that the quota has no room for, before the component is checked. The store makes

@@ -21,16 +21,38 @@ use crate::error::{BrokenInstance, Error};
 use crate::job_lifecycle::effective;
 use crate::signature::{SIGNATURE_BYTES_MAX, SIGNATURE_SUFFIX};
 
+/// A connector that was checked and not installed.
+#[derive(Debug, Clone)]
+pub struct InspectedConnector {
+    /// The connector, as it would be installed.
+    pub connector: Connector,
+    /// The components that its steps use: those that come with it, and those that are there.
+    pub components: Vec<Component>,
+    /// The installed connector of the same code, which it would replace.
+    pub replaced: Option<Connector>,
+    /// The instances that can run today and could not run with it.
+    pub broken: Vec<BrokenInstance>,
+}
+
+/// What becomes of the components that come with a connector.
+#[derive(Debug, Clone, Copy)]
+enum Keeping {
+    /// They are checked and stored.
+    Kept,
+    /// They are checked.
+    Inspected,
+}
+
 impl Tenant {
     /// Installs the connector in a folder with its components, or replaces the connector with the same code.
     ///
     /// Fails if existing instances could run before and could not run with the new connector. Executions keep
     /// the job that they were submitted with.
     pub async fn install_connector(&self, folder: &Path) -> Result<Connector, Error> {
-        let connector = self.connector_in(folder).await?;
+        let (connector, _) = self.connector_in(folder, Keeping::Kept).await?;
         let instances = self.broken_by(&connector).await?;
         if !instances.is_empty() {
-            return Err(Error::BreaksInstances { connector: connector.code, instances });
+            return Err(Error::BreaksInstances { connector: connector.code, instances, hidden: 0 });
         }
         self.put_connector(connector).await
     }
@@ -38,7 +60,18 @@ impl Tenant {
     /// Installs the connector in a folder like [`install_connector`](Self::install_connector), even if
     /// instances can no longer run.
     pub async fn replace_connector(&self, folder: &Path) -> Result<Connector, Error> {
-        self.put_connector(self.connector_in(folder).await?).await
+        let (connector, _) = self.connector_in(folder, Keeping::Kept).await?;
+        self.put_connector(connector).await
+    }
+
+    /// Checks the connector in a folder like [`install_connector`](Self::install_connector), and stores nothing,
+    /// neither the connector nor its components.
+    pub async fn inspect_connector(&self, folder: &Path) -> Result<InspectedConnector, Error> {
+        let (connector, components) = self.connector_in(folder, Keeping::Inspected).await?;
+        let broken = self.broken_by(&connector).await?;
+        let known = self.installation.repository.connectors(&self.id).await?;
+        let replaced = known.into_iter().find(|known| known.code == connector.code);
+        Ok(InspectedConnector { connector, components, replaced, broken })
     }
 
     /// Reads and checks the connector in a folder like [`install_connector`](Self::install_connector), without keeping
@@ -94,8 +127,12 @@ impl Tenant {
         Ok(connector)
     }
 
-    /// Reads and checks the connector in a folder, and uploads its components.
-    async fn connector_in(&self, folder: &Path) -> Result<Connector, Error> {
+    /// Reads and checks the connector in a folder with its components.
+    async fn connector_in(
+        &self,
+        folder: &Path,
+        keeping: Keeping,
+    ) -> Result<(Connector, Vec<Component>), Error> {
         let opened =
             ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error))?;
         let folder = opened.behind(&self.installation.wall);
@@ -103,7 +140,7 @@ impl Tenant {
         let mut components = BTreeMap::new();
         for (name, source) in file.components() {
             let component = match source {
-                ComponentSource::File(path) => self.upload_named(&file, name, &folder, path).await?,
+                ComponentSource::File(path) => self.upload_named(&file, name, &folder, path, keeping).await?,
                 ComponentSource::Uploaded(reference) => self.uploaded(&file, name, reference).await?,
             };
             self.policy().components.judge(&component).map_err(|error| {
@@ -114,7 +151,7 @@ impl Tenant {
         }
         let connector = file.into_connector(&components)?;
         self.refuse_native_names(&connector)?;
-        Ok(connector)
+        Ok((connector, components.into_values().collect()))
     }
 
     /// The instances that can run with the current connector of this code, and could not run with this one.
@@ -197,13 +234,19 @@ impl Tenant {
         name: &str,
         folder: &ConnectorFolder,
         within: &Path,
+        keeping: Keeping,
     ) -> Result<Component, Error> {
-        let uploaded = self.upload_component_file(folder, within).await;
+        let uploaded = self.upload_component_file(folder, within, keeping).await;
         uploaded.map_err(|error| named(file, name, folder, within, error))
     }
 
     /// Uploads a component from its file, with the signature beside it, if there is one.
-    async fn upload_component_file(&self, folder: &ConnectorFolder, path: &Path) -> Result<Component, Error> {
+    async fn upload_component_file(
+        &self,
+        folder: &ConnectorFolder,
+        path: &Path,
+        keeping: Keeping,
+    ) -> Result<Component, Error> {
         let unreadable = |source| ComponentError::Unreadable { source };
         let opened = folder.open_file(path).map_err(unreadable)?;
         let bytes = receive_component(File::from_std(opened)).await?;
@@ -217,7 +260,11 @@ impl Tenant {
         };
         let file = folder.path().join(file);
         let (signature, signature_file) = (signature.as_deref(), &*file.to_string_lossy());
-        self.upload(Upload { bytes: &bytes, signature, signature_file }).await
+        let upload = Upload { bytes: &bytes, signature, signature_file };
+        match keeping {
+            Keeping::Kept => self.upload(upload).await,
+            Keeping::Inspected => self.check_upload(upload).await,
+        }
     }
 
     /// The uploaded component that a connector file names by its name and version.

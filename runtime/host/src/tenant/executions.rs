@@ -226,6 +226,11 @@ impl Tenant {
         self.seen_summaries(self.installation.repository.executions(&self.id, filter).await?).await
     }
 
+    /// How many executions match a filter, counted up to `max`.
+    pub async fn count_executions(&self, filter: &ExecutionFilter, max: u32) -> Result<u64, Error> {
+        Ok(self.installation.repository.count_executions(&self.id, filter, max).await?)
+    }
+
     /// The readable data of a damaged execution.
     pub async fn remains(&self, id: JobExecutionId) -> Result<Remains, Error> {
         let remains = self.installation.repository.remains(&self.id, id).await?;

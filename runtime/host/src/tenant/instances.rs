@@ -90,6 +90,19 @@ impl Tenant {
         self.seen_instance(created).await
     }
 
+    /// The same for a copy, with the original's lists of rights.
+    async fn copied(
+        &self,
+        job: &Job,
+        instance: JobInstance,
+        original: &InstanceCode,
+    ) -> Result<JobInstance, Error> {
+        effective(job, &instance, &json!({})).map_err(|error| self.veiled(job, error))?;
+        self.check_files(&instance.raw_parameters).await?;
+        let copy = self.installation.repository.copy_instance(&instance, original, &self.by()?).await?;
+        self.seen_instance(copy).await
+    }
+
     /// Changes an instance if its parameters are still valid afterwards.
     pub async fn edit_instance(&self, code: &str, edit: InstanceEdit) -> Result<JobInstance, Error> {
         loop {
@@ -128,7 +141,8 @@ impl Tenant {
         Ok(instance)
     }
 
-    /// Copies an instance under another code, also with the values that the viewer may not see.
+    /// Copies an instance under another code, with the lists of who may do what with it, and with the values that the
+    /// viewer may not see.
     pub async fn duplicate_instance(
         &self,
         code: &str,
@@ -136,10 +150,10 @@ impl Tenant {
         label: Option<String>,
     ) -> Result<JobInstance, Error> {
         let mut instance = self.stored_instance(code).await?;
-        instance.code = InstanceCode::new(new_code)?;
+        let original = std::mem::replace(&mut instance.code, InstanceCode::new(new_code)?);
         instance.label = checked_label(label.unwrap_or_else(|| new_code.to_owned()))?;
         let job = self.job(instance.job.as_str()).await?;
-        self.created(&job, instance).await
+        self.copied(&job, instance, &original).await
     }
 
     /// Deletes an instance.

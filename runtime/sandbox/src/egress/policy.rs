@@ -86,6 +86,12 @@ impl HttpPolicy {
         None
     }
 
+    /// Why the policy does not allow a request that no step sends, in words; `None` if it does.
+    pub fn refusal(&self, method: &Method, url: &Url) -> Option<String> {
+        let Missing { list, value } = self.refuses(method, url)?;
+        Some(format!("`{value}` is not among the {} that the policy allows", list.as_str()))
+    }
+
     pub(crate) fn has_scheme(&self, scheme: &str) -> bool {
         self.schemes.as_ref().is_none_or(|schemes| schemes.iter().any(|allowed| allowed == scheme))
     }

@@ -182,6 +182,11 @@ impl<R: RightOf, T: ThingOf + super::things::InTenant> May<R, T> {
 impl May<View, super::things::TheTenant> {
     /// The workers that may take executions of the tenant, and of what they run the part that may be seen.
     pub(crate) async fn workers(&self) -> Result<Listing<WorkerStatus>, Failure> {
+        self.workers_for(&self.principal).await
+    }
+
+    /// The same for a principal whose rights may have changed since.
+    pub(crate) async fn workers_for(&self, principal: &Principal) -> Result<Listing<WorkerStatus>, Failure> {
         let (own, mut workers) = (self.tenant().id(), self.doors.stepbox().workers().await?);
         let is_for_it =
             |status: &WorkerStatus| status.worker.tenants.is_empty() || status.worker.tenants.contains(own);
@@ -190,7 +195,7 @@ impl May<View, super::things::TheTenant> {
             // The names of other tenants are nobody's business.
             status.worker.tenants.retain(|tenant| tenant == own);
             status.running.retain(|held| {
-                held.tenant == *own && self.principal.may(Right::History, Thing::Execution(&held.instance))
+                held.tenant == *own && principal.may(Right::History, Thing::Execution(&held.instance))
             });
         }
         Ok(workers)

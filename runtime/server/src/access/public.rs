@@ -1,10 +1,10 @@
 //! Ways into routes that are about no thing: for everybody, and for everybody who is signed in.
 
 use axum::http::HeaderMap;
-use stepbox::batch::access::{LinkPurpose, Principal, Role};
+use stepbox::batch::access::{LinkPurpose, Principal, Role, Token, TokenId, TokenText, TokenWish};
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::{TenantId, UserName};
-use stepbox::{SignIn, SignedIn, Tenant};
+use stepbox::{Accounts, ProvidedUser, SignIn, SignedIn, Tenant};
 
 use super::doors::Doors;
 use super::may::{Entry, named};
@@ -47,6 +47,26 @@ impl Anybody {
     pub(crate) async fn link_purpose(&self, secret: &str) -> Result<LinkPurpose, Failure> {
         let purpose = self.doors.accounts(None)?.link_purpose(secret).await?;
         purpose.ok_or_else(|| Failure::not_found("one-time link"))
+    }
+
+    /// Counts an attempt to sign in at an identity provider.
+    pub(crate) fn count_sign_in(&self) -> Result<(), Failure> {
+        Ok(self.doors.accounts(None)?.count_sign_in(self.client.address)?)
+    }
+
+    /// Begins a session for a user whom an identity provider has named.
+    pub(crate) async fn sign_in_as(&self, provided: ProvidedUser) -> Result<SignedIn, Failure> {
+        Ok(self.doors.accounts(None)?.sign_in_as(provided, self.client.address).await?)
+    }
+
+    /// Records that somebody came back from an identity provider and was refused.
+    pub(crate) async fn refuse_identity(&self, reason: &str) -> Result<(), Failure> {
+        Ok(self.doors.accounts(None)?.refuse_identity(reason, self.client.address).await?)
+    }
+
+    /// The store's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.doors.stepbox().now()
     }
 
     /// Uses a one-time link.
@@ -134,6 +154,49 @@ impl Signed {
         let accounts = self.doors.accounts(Some(&self.principal))?;
         let Some(user) = &self.principal.user else { return Err(Failure::no_route()) };
         Ok(accounts.change_password(user, current, new, self.client.address).await?)
+    }
+
+    /// The tokens of the signed-in user: those of the installation, then those of each tenant.
+    pub(crate) async fn own_tokens(&self) -> Result<Vec<Token>, Failure> {
+        let (accounts, user) = self.in_person()?;
+        let mut tokens = accounts.tokens(Some(&user)).await?.items;
+        for tenant in self.tenants()? {
+            tokens.extend(tenant.tokens(Some(&user)).await?.items);
+        }
+        Ok(tokens)
+    }
+
+    /// Makes a token, no wider than its maker.
+    pub(crate) async fn create_token(&self, wish: TokenWish) -> Result<(TokenText, Token), Failure> {
+        let (accounts, _) = self.in_person()?;
+        Ok(accounts.create_token(&self.principal, wish).await?)
+    }
+
+    /// Revokes a token of the signed-in user, in a tenant or of the installation.
+    pub(crate) async fn revoke_own_token(&self, tenant: Option<&str>, id: TokenId) -> Result<(), Failure> {
+        let (accounts, user) = self.in_person()?;
+        match tenant {
+            None => accounts.revoke_token(id, Some(&user)).await?,
+            Some(name) => {
+                let found = self.tenants()?.into_iter().find(|tenant| tenant.id().as_str() == name);
+                let tenant = found.ok_or_else(|| Failure::not_found("tenant"))?;
+                tenant.revoke_token(id, Some(&user)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The time of the store.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.doors.stepbox().now()
+    }
+
+    /// The accounts and the user. A token decides about no other token here.
+    fn in_person(&self) -> Result<(Accounts, UserName), Failure> {
+        let accounts = self.doors.accounts(Some(&self.principal))?;
+        let user = self.principal.user.clone().filter(|_| self.principal.token.is_none());
+        let user = user.ok_or_else(|| Failure::forbidden("a token sees no tokens"))?;
+        Ok((accounts, user))
     }
 
     /// The session of the request. A token is none.

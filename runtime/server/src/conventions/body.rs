@@ -4,13 +4,14 @@ use std::fs::DirBuilder;
 use std::io::{self, SeekFrom};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use serde::de::DeserializeOwned;
 use stepbox::batch::strict_json;
 use stepbox_api::problem::ProblemKind;
@@ -26,7 +27,7 @@ pub(crate) const JSON_BYTES_MAX: u64 = 1 << 20;
 /// How long a client may take for a JSON body.
 const JSON_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long a client may send nothing of a large body.
-const PAUSE_MAX: Duration = Duration::from_secs(20);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// After this time a large body must have had at least [`RATE_MIN`] bytes a second.
 const RATE_AFTER: Duration = Duration::from_secs(20);
 /// The least rate of a large body, in bytes a second.
@@ -189,6 +190,16 @@ pub(crate) async fn spool(
 ) -> Result<Spooled, Failure> {
     refuse_other_type(asking.headers(), kinds)?;
     refuse_longer(asking.headers(), bytes_max)?;
+    let pieces = asking.take_body().into_data_stream().map(|piece| piece.map_err(|_| broken_off()));
+    spool_pieces(pieces, bytes_max, folder).await
+}
+
+/// Writes what arrives into a file without a name in a folder.
+pub(super) async fn spool_pieces(
+    pieces: impl Stream<Item = Result<Bytes, Failure>>,
+    bytes_max: u64,
+    folder: &Path,
+) -> Result<Spooled, Failure> {
     let folder = folder.to_owned();
     let made = tokio::task::spawn_blocking(move || {
         // Nobody else looks into it.
@@ -198,9 +209,9 @@ pub(crate) async fn spool(
     let made = made.await;
     let file = made.map_err(io::Error::other).and_then(|made| made).map_err(|error| unwritable(&error))?;
     let (mut file, mut size, began_at) = (File::from_std(file), 0, Instant::now());
-    let mut stream = asking.take_body().into_data_stream();
-    while let Some(piece) = timeout(PAUSE_MAX, stream.next()).await.map_err(|_| too_slow())? {
-        let piece = piece.map_err(|_| broken_off())?;
+    let mut pieces = pin!(pieces);
+    while let Some(piece) = timeout(PAUSE_MAX, pieces.next()).await.map_err(|_| too_slow())? {
+        let piece = piece?;
         size += piece.len() as u64;
         if size > bytes_max {
             return Err(too_large(bytes_max));
@@ -216,17 +227,17 @@ pub(crate) async fn spool(
     Ok(Spooled { file, size })
 }
 
-fn too_large(bytes_max: u64) -> Failure {
+pub(super) fn too_large(bytes_max: u64) -> Failure {
     let detail = format!("the body is longer than {bytes_max} bytes");
     Failure::new(ProblemKind::TooLarge, "body-too-large", detail)
 }
 
-fn too_slow() -> Failure {
+pub(super) fn too_slow() -> Failure {
     let title = "The request took too long";
     Failure::with_status(StatusCode::REQUEST_TIMEOUT, title, "body-too-slow", "the body arrived too slowly")
 }
 
-fn broken_off() -> Failure {
+pub(super) fn broken_off() -> Failure {
     Failure::bad_request("body-broken-off", "the body broke off")
 }
 

@@ -20,6 +20,8 @@ const CODES: &[&str] = &[
     "body-too-large",
     "body-too-slow",
     "body-unexpected",
+    "component-other-digest",
+    "component-too-large",
     "content-type",
     "count-differs",
     "cross-site",
@@ -27,16 +29,31 @@ const CODES: &[&str] = &[
     "forbidden",
     "header-invalid",
     "host-unknown",
+    "identity-provider-answer",
+    "identity-provider-refused",
+    "identity-provider-unavailable",
     "method-not-allowed",
+    "no-identity-provider",
     "no-route",
     "not-found",
     "package-invalid",
     "precondition-required",
+    "pull-failed",
+    "pull-needs-digest",
+    "pull-no-component",
+    "pull-not-found",
+    "pull-other-auth-host",
+    "pull-plain-realm",
+    "pull-reference-malformed",
+    "pull-unauthorized",
     "query-invalid",
+    "sign-in-expired",
+    "store-corrupt",
     "store-unavailable",
     "token-in-url",
     "too-many-form-questions",
     "too-many-launches",
+    "too-many-pulls",
     "too-many-streams",
     "too-many-uploads",
     "too-slow",
@@ -44,6 +61,9 @@ const CODES: &[&str] = &[
     "unexpected",
     "unknown-field",
 ];
+
+/// The code of what is damaged in the store, as the library gives it out.
+const STORE_CORRUPT: &str = "store-corrupt";
 
 /// Why a request failed.
 #[derive(Debug, Clone)]
@@ -80,7 +100,12 @@ impl Failure {
     pub(crate) fn unauthenticated(detail: &str) -> Self {
         Self::new(ProblemKind::Unauthorized, "unauthenticated", detail)
             .with_help("sign in, or send a token as `Authorization: Bearer sbx_…`")
-            .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"stepbox\""))
+            .challenging()
+    }
+
+    /// The same with the header that an answer 401 has: which credentials there are.
+    fn challenging(self) -> Self {
+        self.with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"stepbox\""))
     }
 
     /// The thing may be seen, but this may not be done with it.
@@ -104,6 +129,12 @@ impl Failure {
             .with_help("see the document of the interface at `/api/v1/openapi.json`")
     }
 
+    /// There is no page at that address.
+    pub(crate) fn no_page() -> Self {
+        Self::new(ErrorKind::NotFound, "no-route", "there is nothing at this address")
+            .with_help("look at the address, or begin at the first page")
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(
             ProblemKind::MethodNotAllowed,
@@ -122,6 +153,15 @@ impl Failure {
     pub(crate) fn unexpected(cause: impl Into<String>) -> Self {
         let detail = "the server could not do that; its log says more under the id of this request";
         Self::new(ErrorKind::Unexpected, "unexpected", detail).with_cause(cause)
+    }
+
+    /// Another server, which is needed here, does not do its part. Only the log learns the cause.
+    pub(crate) fn bad_gateway(code: &str, detail: &str, cause: impl Into<String>) -> Self {
+        debug_assert!(CODES.contains(&code), "`{code}` is in no list");
+        let problem = Problem::new(ErrorKind::Unexpected.into(), code, detail);
+        let (status, title) =
+            (StatusCode::BAD_GATEWAY.as_u16(), "Another server does not answer as it should");
+        Self::of(Problem { status, title: title.to_owned(), ..problem }).with_cause(cause)
     }
 
     /// A failure with a status that no kind of problem has.
@@ -188,6 +228,12 @@ impl Failure {
         let (kind, code) = (error.kind(), error.code());
         match kind {
             ErrorKind::Unexpected => return Self::unexpected(error.to_string()),
+            // A second attempt would find the same.
+            ErrorKind::StoreUnavailable if code == STORE_CORRUPT => {
+                return Self::new(kind, STORE_CORRUPT, "what is stored of this is damaged")
+                    .with_help("tell an operator: a check of the store shows the damage")
+                    .with_cause(error.to_string());
+            }
             ErrorKind::StoreUnavailable => {
                 return Self::new(
                     kind,
@@ -208,6 +254,7 @@ impl Failure {
             _ => problem,
         });
         match kind {
+            _ if failure.status() == StatusCode::UNAUTHORIZED => failure.challenging(),
             ErrorKind::TooMany => {
                 let seconds = match error {
                     Error::Account(AccountError::TooManyAttempts { seconds }) => *seconds,

@@ -148,6 +148,7 @@ pub(crate) struct InPath<const PART: char>(pub(crate) String);
 /// The names of [`InPath`]'s parts.
 const fn part_name(part: char) -> &'static str {
     match part {
+        'e' => "execution",
         's' => "step",
         'n' => "number",
         'u' => "user",

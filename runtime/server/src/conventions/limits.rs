@@ -28,6 +28,10 @@ pub struct ApiLimits {
     pub streams_per_principal: u32,
     /// How many event streams may be open.
     pub streams: u32,
+    /// How many components a principal may pull from registries at a time. Each takes as much memory as it has bytes.
+    pub pulls_per_principal: u32,
+    /// How many may be pulled at a time.
+    pub pulls: u32,
 }
 
 impl Default for ApiLimits {
@@ -39,6 +43,8 @@ impl Default for ApiLimits {
             form_questions_per_second: 10,
             streams_per_principal: 50,
             streams: 2_000,
+            pulls_per_principal: 2,
+            pulls: 8,
         }
     }
 }
@@ -51,7 +57,8 @@ pub(crate) struct Limiters {
     uploads: Limiter,
     launches: Limiter,
     form_questions: Limiter,
-    places: Places,
+    streams: Places,
+    pulls: Places,
 }
 
 impl Limiters {
@@ -62,10 +69,17 @@ impl Limiters {
             uploads: limiter(Quota::per_minute(some(limits.uploads_per_minute))),
             launches: limiter(Quota::per_second(some(limits.launches_per_second))),
             form_questions: limiter(Quota::per_second(some(limits.form_questions_per_second))),
-            places: Places {
+            streams: Places {
                 taken: Arc::default(),
                 each_max: limits.streams_per_principal,
                 max: limits.streams,
+                refusal: ("too-many-streams", "too many event streams are open"),
+            },
+            pulls: Places {
+                taken: Arc::default(),
+                each_max: limits.pulls_per_principal,
+                max: limits.pulls,
+                refusal: ("too-many-pulls", "too many components are pulled at this moment"),
             },
         }
     }
@@ -91,8 +105,13 @@ impl Limiters {
     }
 
     /// Takes a place for an open stream.
-    pub(crate) fn stream(&self, who: &str) -> Result<StreamPlace, Failure> {
-        self.places.take(who)
+    pub(crate) fn stream(&self, who: &str) -> Result<Place, Failure> {
+        self.streams.take(who)
+    }
+
+    /// Takes a place for a component that is pulled.
+    pub(crate) fn pull(&self, who: &str) -> Result<Place, Failure> {
+        self.pulls.take(who)
     }
 }
 
@@ -105,33 +124,35 @@ fn check(limiter: &Limiter, key: &str, code: &str, detail: &str) -> Result<(), F
     Err(Failure::too_many(code, detail, wait + Duration::from_millis(999)))
 }
 
-/// The open streams, by principal.
+/// What is under way, by principal.
 struct Places {
     taken: Arc<Mutex<HashMap<String, u32>>>,
     each_max: u32,
     max: u32,
+    /// The code and the text of a refusal.
+    refusal: (&'static str, &'static str),
 }
 
-/// The place of an open stream. Dropping it frees the place.
-pub(crate) struct StreamPlace {
+/// The place of what is under way. Dropping it frees the place.
+pub(crate) struct Place {
     taken: Arc<Mutex<HashMap<String, u32>>>,
     who: String,
 }
 
 impl Places {
-    fn take(&self, who: &str) -> Result<StreamPlace, Failure> {
+    fn take(&self, who: &str) -> Result<Place, Failure> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let own = taken.get(who).copied().unwrap_or_default();
         if own >= self.each_max || taken.values().sum::<u32>() >= self.max {
-            let detail = "too many event streams are open";
-            return Err(Failure::too_many("too-many-streams", detail, Duration::from_secs(15)));
+            let (code, detail) = self.refusal;
+            return Err(Failure::too_many(code, detail, Duration::from_secs(15)));
         }
         taken.insert(who.to_owned(), own + 1);
-        Ok(StreamPlace { taken: self.taken.clone(), who: who.to_owned() })
+        Ok(Place { taken: self.taken.clone(), who: who.to_owned() })
     }
 }
 
-impl Drop for StreamPlace {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         match taken.get_mut(&self.who) {

@@ -230,6 +230,33 @@ impl Asked {
     }
 }
 
+/// All rows of a list as a file of CSV, for a link of a page: browsers do not ask for a form.
+pub(crate) struct CsvFile<T> {
+    name: &'static str,
+    source: Source<T>,
+}
+
+impl<T> CsvFile<T> {
+    /// A list that the store reads page by page, as [`List::paged`] takes it.
+    pub(crate) fn of<F, Fut>(name: &'static str, source: F) -> Self
+    where
+        F: Fn(Option<String>, u32) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Page<T>, Failure>> + Send + 'static,
+    {
+        Self { name, source: Arc::new(move |after, limit| Box::pin(source(after, limit))) }
+    }
+}
+
+impl<T: Serialize + ToSchema + Send + Sync + 'static> Answer for CsvFile<T> {
+    async fn answer(self, _: &HeaderMap) -> Result<Response, Failure> {
+        let mut response = streamed("text/csv; charset=utf-8", self.source, Csv::of::<T>());
+        response.headers_mut().insert(CONTENT_DISPOSITION, disposition(self.name));
+        Ok(response)
+    }
+
+    fn describe(_: &mut Describing) {}
+}
+
 /// How rows become lines.
 trait Lines<T>: Send + 'static {
     fn begin(&mut self) -> Result<Vec<u8>, String>;

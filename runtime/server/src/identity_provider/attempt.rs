@@ -26,6 +26,8 @@ pub struct SignInAttempt {
     pub(super) verifier: SecretString,
     /// When the attempt began.
     began_at: Timestamp,
+    /// Where the browser goes afterwards. It comes back from the browser, so it is judged again then.
+    next: Option<String>,
 }
 
 impl SignInAttempt {
@@ -34,14 +36,20 @@ impl SignInAttempt {
     /// # Panics
     ///
     /// Panics if the operating system has no random numbers.
-    pub(super) fn begin(now: Timestamp) -> Self {
-        Self { state: random(), nonce: random(), verifier: random().into(), began_at: now }
+    pub(super) fn begin(now: Timestamp, next: Option<String>) -> Self {
+        Self { state: random(), nonce: random(), verifier: random().into(), began_at: now, next }
+    }
+
+    /// Where the browser wanted to go afterwards.
+    pub fn next(&self) -> Option<&str> {
+        self.next.as_deref()
     }
 
     /// The value of the cookie.
     pub fn to_cookie(&self) -> SecretString {
-        let Self { state, nonce, verifier, began_at } = self;
-        format!("{}.{state}.{nonce}.{}", began_at.0, verifier.expose_secret()).into()
+        let Self { state, nonce, verifier, began_at, next } = self;
+        let next = URL_SAFE_NO_PAD.encode(next.as_deref().unwrap_or_default());
+        format!("{}.{state}.{nonce}.{}.{next}", began_at.0, verifier.expose_secret()).into()
     }
 
     /// The attempt of a cookie; `None` if the value is not one that [`to_cookie`](Self::to_cookie) made, or if the
@@ -51,12 +59,15 @@ impl SignInAttempt {
         let began_at = Timestamp(parts.next()?.parse().ok()?);
         let mut secret = || parts.next().filter(|text| is_random(text)).map(str::to_owned);
         let (state, nonce, verifier) = (secret()?, secret()?, secret()?);
+        let next = String::from_utf8(URL_SAFE_NO_PAD.decode(parts.next()?).ok()?).ok()?;
+        let next = Some(next).filter(|next| !next.is_empty());
         let is_fresh = (0..=ATTEMPT_MS_MAX).contains(&now.0.checked_sub(began_at.0)?);
         (parts.next().is_none() && is_fresh).then(|| Self {
             state,
             nonce,
             verifier: verifier.into(),
             began_at,
+            next,
         })
     }
 
@@ -89,7 +100,7 @@ mod tests {
 
     #[test]
     fn an_attempt_comes_back_from_its_cookie_for_ten_minutes() {
-        let attempt = SignInAttempt::begin(NOW);
+        let attempt = SignInAttempt::begin(NOW, Some("/a b".to_owned()));
         let cookie = attempt.to_cookie();
         let later = |ms| SignInAttempt::of_cookie(cookie.expose_secret(), Timestamp(NOW.0 + ms));
         for (ms, is_there) in [(0, true), (ATTEMPT_MS_MAX, true), (ATTEMPT_MS_MAX + 1, false), (-1, false)] {
@@ -99,11 +110,14 @@ mod tests {
                 (attempt.state.clone(), attempt.nonce.clone(), attempt.verifier.expose_secret().to_owned());
             assert_eq!(same, is_there.then_some(expected), "{ms}");
         }
+        assert_eq!(later(0).unwrap().next(), Some("/a b"));
+        let without = SignInAttempt::begin(NOW, None).to_cookie();
+        assert_eq!(SignInAttempt::of_cookie(without.expose_secret(), NOW).unwrap().next(), None);
     }
 
     #[test]
     fn nothing_else_is_an_attempt() {
-        let good = SignInAttempt::begin(NOW).to_cookie();
+        let good = SignInAttempt::begin(NOW, Some("/a b".to_owned())).to_cookie();
         let good = good.expose_secret();
         let short = good.rsplit_once('.').unwrap().0;
         for bad in ["", "...", short, &format!("{good}.x"), &good.replace('.', ":"), &format!("-{good}")] {
@@ -113,7 +127,10 @@ mod tests {
 
     #[test]
     fn no_two_attempts_are_alike() {
-        let (a, b) = (SignInAttempt::begin(NOW), SignInAttempt::begin(NOW));
+        let (a, b) = (
+            SignInAttempt::begin(NOW, Some("/a b".to_owned())),
+            SignInAttempt::begin(NOW, Some("/a b".to_owned())),
+        );
         assert!(a.is_answered_by(&a.state) && !a.is_answered_by(&b.state) && !a.is_answered_by(""));
         assert_ne!(a.challenge(), b.challenge());
         assert_ne!(a.nonce, b.nonce);

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use stepbox::batch::clock::Timestamp;
+use stepbox_net::http::machines_certificates;
 use tokio::sync::Mutex;
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
@@ -149,14 +150,25 @@ impl IdentityProvider {
         Ok(Self { settings, http, known: Mutex::default() })
     }
 
+    /// A provider whose address is trusted by the certificates of this machine.
+    pub fn over_tls(settings: IdentityProviderSettings) -> Result<Self, IdentityProviderError> {
+        Self::new(settings, machines_certificates())
+    }
+
     /// The settings.
     pub fn settings(&self) -> &IdentityProviderSettings {
         &self.settings
     }
 
     /// Begins an attempt, and returns it with the address to which the browser goes.
-    pub async fn begin(&self, now: Timestamp) -> Result<(SignInAttempt, Url), IdentityProviderError> {
-        let attempt = SignInAttempt::begin(now);
+    ///
+    /// `next` is where the browser goes afterwards.
+    pub async fn begin(
+        &self,
+        now: Timestamp,
+        next: Option<String>,
+    ) -> Result<(SignInAttempt, Url), IdentityProviderError> {
+        let attempt = SignInAttempt::begin(now, next);
         let mut address = self.metadata().await?.authorization;
         address
             .query_pairs_mut()
@@ -186,14 +198,11 @@ impl IdentityProvider {
             return Err(IdentityProviderError::Refused);
         }
         let token = self.exchange(attempt, code).await?;
-        let token = token.expose_secret();
-        let proven = async |age_max| {
-            let known = self.known(age_max).await?;
-            Ok::<_, IdentityProviderError>(prove(token, &known.keys, &self.settings, &attempt.nonce, now))
-        };
-        let proven = match proven(KNOWN).await? {
+        let prove =
+            |known: &Known| prove(token.expose_secret(), &known.keys, &self.settings, &attempt.nonce, now);
+        let proven = match prove(&*self.known(KNOWN).await?) {
             // The provider may have new keys.
-            Err(BadToken::UnknownKey) => proven(KNOWN_MIN).await?,
+            Err(BadToken::UnknownKey) => prove(&*self.known(KNOWN_MIN).await?),
             proven => proven,
         };
         proven.map_err(|bad| self.not_believed(format!("the statement about the user: {bad}")))
@@ -445,7 +454,7 @@ mod tests {
         state: Option<&str>,
         code: &str,
     ) -> Result<ProvenIdentity, IdentityProviderError> {
-        let (attempt, address) = provider.begin(NOW).await?;
+        let (attempt, address) = provider.begin(NOW, None).await?;
         let query: HashMap<_, _> = address.query_pairs().into_owned().collect();
         assert_eq!(
             (query["response_type"].as_str(), query["code_challenge_method"].as_str()),

@@ -1,9 +1,16 @@
 //! The operator's settings for an identity provider.
 
 use secrecy::SecretString;
-use stepbox::batch::access::Role;
+use stepbox::ProvidedUser;
+use stepbox::batch::access::{ExternalIdentity, Role};
 use stepbox::batch::name::TenantId;
+use stepbox::config::{GroupRole, IdentityProviderConfig};
 use url::{Host, Url};
+
+use super::id_token::ProvenIdentity;
+
+/// The path to which the provider sends the browser back, after the base path.
+pub(crate) const CALLBACK: &str = "/api/v1/session/provider/callback";
 
 /// Settings for sign-in at an identity provider.
 #[derive(Debug, Clone)]
@@ -26,17 +33,6 @@ pub struct IdentityProviderSettings {
     pub operator_groups: Vec<String>,
 }
 
-/// The role that the members of a group have in a tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupRole {
-    /// The group, as the provider names it.
-    pub group: String,
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The role.
-    pub role: Role,
-}
-
 /// Why settings cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSettings {
@@ -51,12 +47,81 @@ pub enum InvalidSettings {
     /// The issuer has a query or a fragment.
     #[error("the issuer `{0}` has a query or a fragment")]
     IssuerWithQuery(String),
+    /// A text is no address.
+    #[error("the {what} `{address}` is no address")]
+    NoAddress {
+        /// `issuer` or `redirect`.
+        what: &'static str,
+        /// The text.
+        address: String,
+    },
+    /// The server has no name, so that no address leads back to it.
+    #[error("the server has no public name, so the provider could not send anybody back to it")]
+    NoPublicName,
+    /// The provider would send browsers to another place than this server's.
+    #[error("the redirect `{address}` does not lead to `{path}` at a name of this server")]
+    RedirectElsewhere {
+        /// The address.
+        address: String,
+        /// The path that it must have.
+        path: String,
+    },
     /// The client has no name.
     #[error("the client has no id")]
     NoClientId,
 }
 
 impl IdentityProviderSettings {
+    /// The settings of the operator's file, for a server whose names `is_ours` knows.
+    ///
+    /// `public` is the address of the server as browsers know it, without a path: `https://jobs.example.com`. With the
+    /// base path it decides where the provider sends browsers back to, unless the file says that.
+    pub fn of(
+        config: IdentityProviderConfig,
+        public: Option<&str>,
+        base_path: &str,
+        is_ours: impl Fn(&str) -> bool,
+    ) -> Result<Self, InvalidSettings> {
+        let address = |what: &'static str, text: &str| {
+            text.parse::<Url>().map_err(|_| InvalidSettings::NoAddress { what, address: text.to_owned() })
+        };
+        let path = format!("{base_path}{CALLBACK}");
+        let redirect = match (&config.redirect, public) {
+            (Some(redirect), _) => address("redirect", redirect)?,
+            (None, Some(public)) => address("redirect", &format!("{public}{path}"))?,
+            (None, None) => return Err(InvalidSettings::NoPublicName),
+        };
+        let is_bare =
+            redirect.query().is_none() && redirect.fragment().is_none() && redirect.username() == "";
+        let is_ours = redirect.host_str().is_some_and(&is_ours);
+        if !is_bare || !is_ours || redirect.path() != path {
+            return Err(InvalidSettings::RedirectElsewhere { address: redirect.to_string(), path });
+        }
+        let settings = Self {
+            issuer: address("issuer", &config.issuer)?,
+            client_id: config.client_id,
+            client_secret: config.client_secret,
+            redirect,
+            groups_claim: config.groups_claim,
+            roles: config.roles,
+            operator_groups: config.operator_groups,
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// What a proven identity is here.
+    pub(crate) fn provided(&self, proven: ProvenIdentity) -> ProvidedUser {
+        let ProvenIdentity { issuer, subject, user, label, groups } = proven;
+        ProvidedUser {
+            name: user.unwrap_or_else(|| subject.clone()),
+            label,
+            is_operator: self.operates(&groups),
+            roles: self.roles_of(&groups),
+            identity: ExternalIdentity { issuer, subject },
+        }
+    }
+
     /// Refuses settings with which a sign-in could be read or changed on its way.
     pub fn check(&self) -> Result<(), InvalidSettings> {
         for (what, address) in [("issuer", &self.issuer), ("redirect", &self.redirect)] {
@@ -158,6 +223,46 @@ mod tests {
         let nobody =
             IdentityProviderSettings { client_id: String::new(), ..settings("https://id.example.com") };
         assert_eq!(nobody.check(), Err(InvalidSettings::NoClientId));
+    }
+
+    #[test]
+    fn the_provider_sends_browsers_back_to_this_server() {
+        let is_ours = |host: &str| ["jobs.example.com", "127.0.0.1"].contains(&host);
+        let settings = |redirect: Option<&str>, public: Option<&str>, base_path: &str| {
+            let config = IdentityProviderConfig {
+                issuer: "https://id.example.com".to_owned(),
+                client_id: "stepbox".to_owned(),
+                client_secret: None,
+                redirect: redirect.map(str::to_owned),
+                groups_claim: "groups".to_owned(),
+                roles: Vec::new(),
+                operator_groups: Vec::new(),
+            };
+            match IdentityProviderSettings::of(config, public, base_path, is_ours) {
+                Ok(settings) => settings.redirect.to_string(),
+                Err(error) => error.to_string().split_whitespace().take(3).collect::<Vec<_>>().join(" "),
+            }
+        };
+        let (name, end) = ("https://jobs.example.com", "api/v1/session/provider/callback");
+        let odd = "https://jobs.example.com:8443/jobs/api/v1/session/provider/callback";
+        assert_eq!(settings(None, Some(name), ""), format!("{name}/{end}"));
+        assert_eq!(settings(None, Some(name), "/jobs"), format!("{name}/jobs/{end}"));
+        assert_eq!(settings(None, Some("http://127.0.0.1:8080"), ""), format!("http://127.0.0.1:8080/{end}"));
+        assert_eq!(settings(Some(odd), None, "/jobs"), odd);
+        assert_eq!(settings(None, None, ""), "the server has");
+        let rows = [
+            format!("https://evil.example.com/{end}"),
+            format!("{name}/other/{end}"),
+            format!("{name}/{end}?a=b"),
+            format!("{name}/{end}#a"),
+            format!("https://jobs.example.com@evil.example.com/{end}"),
+            "jobs".to_owned(),
+        ];
+        for redirect in rows {
+            assert!(settings(Some(&redirect), Some(name), "").starts_with("the redirect"), "{redirect}");
+        }
+        let open = settings(Some(&format!("http://jobs.example.com/{end}")), Some(name), "");
+        assert!(open.starts_with("the redirect"), "{open}");
     }
 
     #[test]

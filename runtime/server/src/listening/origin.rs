@@ -73,8 +73,8 @@ impl Origins {
         self.proxies.iter().any(|net| net.contains(&address))
     }
 
-    /// Whether a host is a name of this server.
-    pub(crate) fn is_ours(&self, host: &str) -> bool {
+    /// Whether a host, with or without a port, is a name of this server.
+    pub fn is_ours(&self, host: &str) -> bool {
         if self.any_name {
             return true;
         }

@@ -1,13 +1,18 @@
 //! What a page's route gives: a page, or the way to another one.
 
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE, VARY};
+use axum::http::header::{
+    CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE, VARY,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
 use stepbox_web::Markup;
+use utoipa::ToSchema;
 
 use crate::conventions::answer::Answer;
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
+use crate::conventions::list::List;
 
 /// What a page may do in a browser: load files and ask for streams of this server, send forms to it, and no more.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -90,6 +95,25 @@ impl Go {
 impl Answer for Go {
     async fn answer(self, _: &HeaderMap) -> Result<Response, Failure> {
         Ok(self.into_response())
+    }
+
+    fn describe(_: &mut Describing) {}
+}
+
+/// A list that the browser saves as a file.
+pub(super) struct Saved<T> {
+    /// The name of the file: plain letters.
+    pub(super) name: &'static str,
+    pub(super) list: List<T>,
+}
+
+impl<T: Serialize + ToSchema + Send + Sync + 'static> Answer for Saved<T> {
+    async fn answer(self, headers: &HeaderMap) -> Result<Response, Failure> {
+        let mut response = self.list.answer(headers).await?;
+        if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", self.name)) {
+            response.headers_mut().insert(CONTENT_DISPOSITION, value);
+        }
+        Ok(response)
     }
 
     fn describe(_: &mut Describing) {}

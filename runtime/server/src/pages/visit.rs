@@ -1,5 +1,6 @@
 //! A way into a page: the same as into a route, and what all pages have around them.
 
+use axum::http::StatusCode;
 use stepbox::Tenant;
 use stepbox::batch::access::{Right, Thing};
 use stepbox::batch::execution::ExecutionFilter;
@@ -9,7 +10,7 @@ use stepbox_web::Reader;
 use stepbox_web::frame::{Frame, Viewer};
 
 use super::reading::reader;
-use crate::access::{Doors, Entry, Opened};
+use crate::access::{Anybody, Doors, Entry, Opened, Signed};
 use crate::conventions::asking::{Asking, Client};
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
@@ -34,6 +35,21 @@ impl<E: Entry + Opened> Entry for Visit<E> {
 
     fn describe(operation: &mut Describing) {
         E::describe(operation);
+    }
+}
+
+/// A page for everybody, which somebody who is signed in sees inside the frame.
+impl Entry for Option<Visit<Signed>> {
+    async fn open(doors: &Doors, asking: &mut Asking) -> Result<Self, Failure> {
+        match Visit::<Signed>::open(doors, asking).await {
+            Ok(visit) => Ok(Some(visit)),
+            Err(failure) if failure.status() == StatusCode::UNAUTHORIZED => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn describe(operation: &mut Describing) {
+        Anybody::describe(operation);
     }
 }
 

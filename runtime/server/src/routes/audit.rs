@@ -28,7 +28,7 @@ pub(super) fn routes(table: Table) -> Table {
 /// Which events are listed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     /// Only those of this action: `instance-created`.
     action: Option<String>,
     /// Only those of this user.
@@ -40,7 +40,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn read(self) -> Result<AuditFilter, Failure> {
+    pub(crate) fn read(self) -> Result<AuditFilter, Failure> {
         let wrong =
             |what: String| Failure::bad_request("query-invalid", format!("the query is wrong: {what}"));
         let since = self.since.map(|text| text.parse::<jiff::Timestamp>()).transpose();
@@ -64,7 +64,7 @@ async fn list(
     Ok(List::paged(page, move |after, limit| some(tenant.clone(), filter.clone(), after, limit)))
 }
 
-async fn some(
+pub(crate) async fn some(
     tenant: Tenant,
     filter: AuditFilter,
     after: Option<String>,

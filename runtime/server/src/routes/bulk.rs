@@ -1,24 +1,27 @@
 //! The same for many executions. Each of them is looked up and judged by itself, as if it were asked for alone.
 
-use stepbox::batch::access::{Right, Thing};
+use std::sync::Arc;
+
+use stepbox::batch::access::{InstanceRight, Right, Thing};
 use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::name::InstanceCode;
 use stepbox_api::bulk::{Bulk, BulkAction, BulkAnswer, BulkOutcome};
 use stepbox_api::problem::ProblemKind;
 
-use super::executions::status;
+use super::executions::{status, wanted};
 use crate::access::{Launch, May, OneExecution, ToLaunch};
 use crate::conventions::answer::Shown;
 use crate::conventions::failure::Failure;
 use crate::conventions::input::{Body, Caller, With};
 use crate::table::Table;
+use crate::tools::Tools;
 
 pub(super) fn routes(table: Table) -> Table {
     table.post("/tenants/{tenant}/executions/bulk", "Do the same with many executions.", all)
 }
 
 /// How many executions at most.
-const IDS_MAX: usize = 1_000;
+pub(crate) const IDS_MAX: usize = 1_000;
 
 async fn all(
     may: May<Launch, ToLaunch>,
@@ -27,16 +30,10 @@ async fn all(
     let Bulk { action, ids, filter, expected_count } = asked;
     let ids = match (ids, filter) {
         (Some(ids), None) => ids,
-        (None, Some(filter)) => {
-            let filter = ExecutionFilter {
-                instance: filter.instance.map(InstanceCode::new).transpose().map_err(stepbox::Error::from)?,
-                statuses: filter.status.iter().map(|of| status(&of.to_string())).collect::<Result<_, _>>()?,
-                limit: IDS_MAX as u32 + 1,
-                ..ExecutionFilter::default()
-            };
-            let found = may.tenant().executions(&filter).await?;
-            let is_seen = |code: &InstanceCode| may.principal().may(Right::Launch, Thing::Execution(code));
-            found.iter().filter(|row| is_seen(&row.instance)).map(|row| row.id.0).collect()
+        (None, Some(of)) => {
+            let in_status = of.status.map(|of| status(&of.to_string())).transpose()?;
+            let filter = wanted(may.tenant(), of.instance, in_status, of.filter.as_deref())?;
+            matching(&may, filter).await?
         }
         _ => {
             let failure = Failure::bad_request(
@@ -46,6 +43,32 @@ async fn all(
             return Err(failure.with_part("/ids".to_owned(), "either `ids` or `filter`"));
         }
     };
+    carry_out(&may, &tools, &who, action, ids, expected_count).await.map(Shown)
+}
+
+/// The executions of a filter that the caller may act upon, at most one more than may be meant at a time.
+pub(crate) async fn matching(
+    may: &May<Launch, ToLaunch>,
+    filter: ExecutionFilter,
+) -> Result<Vec<u64>, Failure> {
+    // Those that the caller must not see would take the places of others.
+    let hidden = may.principal().barred_from(InstanceRight::History);
+    let hidden = [filter.hidden, hidden].concat();
+    let filter = ExecutionFilter { hidden, limit: IDS_MAX as u32 + 1, ..filter };
+    let found = may.tenant().executions(&filter).await?;
+    let is_seen = |code: &InstanceCode| may.principal().may(Right::Launch, Thing::Execution(code));
+    Ok(found.iter().filter(|row| is_seen(&row.instance)).map(|row| row.id.0).collect())
+}
+
+/// Does it with each of these executions, if they are as many as the caller expects.
+pub(crate) async fn carry_out(
+    may: &May<Launch, ToLaunch>,
+    tools: &Arc<Tools>,
+    who: &str,
+    action: BulkAction,
+    ids: Vec<u64>,
+    expected_count: u64,
+) -> Result<BulkAnswer, Failure> {
     if ids.len() > IDS_MAX {
         return Err(Failure::bad_request("body-invalid", format!("at most {IDS_MAX} executions at a time")));
     }
@@ -57,8 +80,11 @@ async fn all(
     }
     let mut outcomes = Vec::new();
     for id in ids {
-        tools.limits.launch(&who)?;
-        let done = one(&may, action, id).await;
+        let done = match tools.limits.launch(who) {
+            Ok(()) => one(may, action, id).await,
+            // What was done before is told, so that nobody does it again.
+            Err(failure) => Err(failure),
+        };
         outcomes.push(match done {
             Ok(execution) => BulkOutcome { id, is_done: true, execution, code: None, detail: None },
             Err(failure) => {
@@ -68,7 +94,7 @@ async fn all(
             }
         });
     }
-    Ok(Shown(BulkAnswer { outcomes }))
+    Ok(BulkAnswer { outcomes })
 }
 
 /// Does it with one execution. The result is the execution that continues it, if there is one.
@@ -77,6 +103,8 @@ async fn one(may: &May<Launch, ToLaunch>, action: BulkAction, id: u64) -> Result
     let (tenant, id) = (may.tenant(), may.found().id);
     match action {
         BulkAction::Stop => tenant.stop_execution(id).await.map(|_| None),
+        BulkAction::Pause => tenant.pause_execution(id).await.map(|_| None),
+        BulkAction::Resume => tenant.publish_resume(id).await.map(|()| None),
         BulkAction::Abandon => tenant.abandon_execution(id).await.map(|_| None),
         BulkAction::Restart => {
             let published = tenant.publish_restart(id, &Default::default(), None).await;

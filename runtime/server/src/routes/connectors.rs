@@ -1,8 +1,9 @@
 //! Connectors: installed from a package of their folder, found by code, removed.
 
 use serde::Deserialize;
-use stepbox::Error;
+use stepbox::batch::access::{Principal, Right, Thing};
 use stepbox::batch::inventory;
+use stepbox::{BrokenInstance, Error};
 use stepbox_api::connector::{Connector, ConnectorSummary, Grant, Installed};
 use stepbox_api::form::ConnectorPreview;
 use utoipa::ToSchema;
@@ -61,15 +62,27 @@ async fn install(
     let folder = package.unpack(&tools.spool).await?;
     let (tenant, path) = (may.tenant(), folder.path());
     let installed = match tenant.install_connector(path).await {
-        Err(Error::BreaksInstances { instances, .. }) if force => {
-            tenant.replace_connector(path).await.map(|connector| (connector, instances))
+        Err(Error::BreaksInstances { connector, instances, .. }) => {
+            let (instances, hidden) = seen_by(may.principal(), instances);
+            match force {
+                true => tenant.replace_connector(path).await.map(|connector| (connector, instances, hidden)),
+                false => Err(Error::BreaksInstances { connector, instances, hidden }),
+            }
         }
-        installed => installed.map(|connector| (connector, Vec::new())),
+        installed => installed.map(|connector| (connector, Vec::new(), 0)),
     };
-    let (connector, broken) = installed.map_err(|error| Failure::within(&error, path))?;
+    let (connector, broken, hidden) = installed.map_err(|error| Failure::within(&error, path))?;
     let grants = tenant.policy().leaves_of(&connector).iter().map(Grant::of).collect();
     let at = format!("connectors/{}", connector.code);
-    Ok(Created { at, version: None, thing: Installed::of(&connector, grants, &broken) })
+    Ok(Created { at, version: None, thing: Installed::of(&connector, grants, &broken, hidden) })
+}
+
+/// The instances that a principal may see, and how many more there are.
+fn seen_by(principal: &Principal, mut instances: Vec<BrokenInstance>) -> (Vec<BrokenInstance>, usize) {
+    let all = instances.len();
+    instances.retain(|instance| principal.may(Right::View, Thing::Instance(&instance.code)));
+    let hidden = all - instances.len();
+    (instances, hidden)
 }
 
 async fn preview(
@@ -98,4 +111,43 @@ async fn remove(may: May<Edit, Connectors>, InPath(code): InPath<'c'>) -> Result
     let connector = may.tenant().connector(&code).await?;
     may.tenant().remove_connector(&connector.code).await?;
     Ok(Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use stepbox::batch::access::{InstanceRight, Role};
+    use stepbox::batch::name::InstanceCode;
+
+    use super::*;
+    use crate::testing::tenant_id;
+
+    /// Names of instances that one may not see are not told by an error about a connector either.
+    #[test]
+    fn hidden_instances_are_counted_alone() {
+        let code = |code: &str| InstanceCode::new(code).unwrap();
+        let broken = || {
+            let codes = ["a", "hidden", "b"].into_iter();
+            codes.map(|text| BrokenInstance { code: code(text), reason: "no job".to_owned() }).collect()
+        };
+        let author = Principal {
+            memberships: [(tenant_id("acme"), Role::Author)].into(),
+            tenant: Some(tenant_id("acme")),
+            ..Principal::default()
+        };
+        let narrow =
+            Principal { barred: [(code("hidden"), [InstanceRight::View].into())].into(), ..author.clone() };
+        for (principal, seen, hidden) in [(author, "a hidden b", 0), (narrow, "a b", 1)] {
+            let (instances, count) = seen_by(&principal, broken());
+            let codes: Vec<_> = instances.iter().map(|instance| instance.code.as_str()).collect();
+            assert_eq!((codes.join(" ").as_str(), count), (seen, hidden));
+            let error = Error::BreaksInstances { connector: connector(), instances, hidden: count };
+            let told = format!("{:?}", Failure::from(error).problem());
+            assert_eq!(told.contains("hidden"), hidden == 0, "{told}");
+            assert!(told.contains("3 of the instances"), "{told}");
+        }
+    }
+
+    fn connector() -> stepbox::batch::name::ConnectorCode {
+        stepbox::batch::name::ConnectorCode::new("acme").unwrap()
+    }
 }

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use stepbox::batch::access::InstanceRight;
-use stepbox::batch::execution::ExecutionFilter;
 use stepbox::batch::execution::status::BatchStatus;
+use stepbox::batch::execution::{ExecutionFilter, filter_text};
 use stepbox::batch::log::LogLevel;
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
 use stepbox::{LogPage, LogPlace, LogQuery, Purge, Tenant, open_regular};
-use stepbox_api::execution::{Execution, LogLine, NotRemoved, Purged, RejectedItems, Warning};
+use stepbox_api::execution::{Execution, LogLine, NotRemoved, Purged, RejectedItems, Remains, Warning};
 use stepbox_api::list::{DamagedRow, Row};
 use stepbox_api::request::PurgeExecutions;
 use tokio::fs::File;
@@ -34,6 +35,11 @@ pub(super) fn routes(table: Table) -> Table {
             warnings,
         )
         .get("/tenants/{tenant}/executions/{execution}/log", "The log of an execution.", log)
+        .get(
+            "/tenants/{tenant}/executions/{execution}/remains",
+            "What can be read of an execution that is damaged in the store.",
+            remains,
+        )
         .get("/tenants/{tenant}/executions/{execution}/parts", "The parts of an execution's steps.", parts)
         .get(
             "/tenants/{tenant}/executions/{execution}/rejected",
@@ -55,24 +61,42 @@ struct Filter {
     instance: Option<String>,
     /// Only those in this status: `COMPLETED`, `FAILED`, …
     status: Option<String>,
+    /// Only those that match this text: `status:FAILED,STOPPED -user:schedule created:7d`. Days are those of UTC.
+    filter: Option<String>,
 }
 
 async fn list(
     may: May<History, Executions>,
     Listed { page, filter }: Listed<Filter>,
 ) -> Result<List<Execution>, Failure> {
-    let filter = ExecutionFilter {
-        instance: filter.instance.map(InstanceCode::new).transpose().map_err(stepbox::Error::from)?,
-        statuses: filter.status.as_deref().map(status).transpose()?.into_iter().collect(),
-        hidden: may.principal().barred_from(InstanceRight::History),
-        ..ExecutionFilter::default()
-    };
+    let Filter { instance, status: of, filter } = filter;
+    let filter = wanted(may.tenant(), instance, of.as_deref().map(status).transpose()?, filter.as_deref())?;
+    let hidden = may.principal().barred_from(InstanceRight::History);
+    let filter = ExecutionFilter { hidden: [filter.hidden, hidden].concat(), ..filter };
     let tenant = may.tenant().clone();
     Ok(List::paged(page, move |after, limit| some(tenant.clone(), filter.clone(), after, limit)))
 }
 
+/// The filter of a request, without what the caller may not see.
+pub(crate) fn wanted(
+    tenant: &Tenant,
+    instance: Option<String>,
+    status: Option<BatchStatus>,
+    text: Option<&str>,
+) -> Result<ExecutionFilter, Failure> {
+    let filter = filter_text::parse(text.unwrap_or_default(), tenant.now(), &TimeZone::UTC);
+    let mut filter = filter.map_err(stepbox::Error::from)?;
+    if let Some(code) = instance {
+        filter = filter.of_instance(InstanceCode::new(code).map_err(stepbox::Error::from)?);
+    }
+    if let Some(status) = status {
+        filter = filter.in_status(status);
+    }
+    Ok(filter)
+}
+
 /// A status by its word.
-pub(super) fn status(word: &str) -> Result<BatchStatus, Failure> {
+pub(crate) fn status(word: &str) -> Result<BatchStatus, Failure> {
     let known = BatchStatus::ALL.into_iter().find(|status| status.as_str() == word);
     // What waits for a worker is STARTING.
     let known = known.or_else(|| (word == BatchStatus::QUEUED).then_some(BatchStatus::Starting));
@@ -80,7 +104,7 @@ pub(super) fn status(word: &str) -> Result<BatchStatus, Failure> {
         .ok_or_else(|| Failure::bad_request("query-invalid", "the query is wrong: there is no such `status`"))
 }
 
-async fn some(
+pub(crate) async fn some(
     tenant: Tenant,
     filter: ExecutionFilter,
     after: Option<String>,
@@ -96,7 +120,7 @@ async fn some(
 }
 
 /// A page of numbered rows, newest first, of which one more was read than is shown.
-pub(super) fn newest_first<T>(mut rows: Vec<(u64, Row<T>)>, limit: u32) -> Page<T> {
+pub(crate) fn newest_first<T>(mut rows: Vec<(u64, Row<T>)>, limit: u32) -> Page<T> {
     rows.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
@@ -107,6 +131,16 @@ pub(super) fn newest_first<T>(mut rows: Vec<(u64, Row<T>)>, limit: u32) -> Page<
 async fn show(may: May<History, OneExecution>, (): ()) -> Result<Shown<Execution>, Failure> {
     let entry = may.tenant().queue_entry(may.found().id).await?;
     Ok(Shown(Execution::of(may.found()).with_queue(entry.as_ref())))
+}
+
+/// The instance of a damaged execution may not be readable, so no list can be asked. Only those see it for whom no list
+/// counts.
+async fn remains(
+    may: May<Administer, Executions>,
+    InPath(execution): InPath<'e'>,
+) -> Result<Shown<Remains>, Failure> {
+    let id = plain_number(&execution).map(JobExecutionId).ok_or_else(|| Failure::not_found("execution"))?;
+    Ok(Shown(Remains::of(id, &may.tenant().remains(id).await?)))
 }
 
 /// Which warnings are listed.

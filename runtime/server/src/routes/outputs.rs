@@ -36,17 +36,8 @@ async fn list(
     Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
 ) -> Result<List<OutputFile>, Failure> {
     let outputs = may.tenant().outputs(may.found().id).await?;
-    let row = |(number, output): (usize, &stepbox::ExecutionOutput)| {
-        Row::Whole(OutputFile {
-            number: number as u64,
-            step: output.step.to_string(),
-            name: output.name().to_owned(),
-            path: output.path.clone(),
-            storage: output.storage.clone(),
-            size_bytes: output.size_bytes,
-        })
-    };
-    Ok(numbered(page, outputs.iter().enumerate().map(row).collect()))
+    let rows = outputs.iter().enumerate().map(|(number, output)| Row::Whole(OutputFile::of(number, output)));
+    Ok(numbered(page, rows.collect()))
 }
 
 /// The number is the place in the list, so no path of a client is ever opened.

@@ -11,6 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use serde_json::json;
 use stepbox::COMPONENT_BYTES_MAX;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use crate::conventions::asking::Asking;
 use crate::conventions::body::{Spooled, spool};
@@ -19,7 +20,7 @@ use crate::conventions::failure::Failure;
 use crate::conventions::input::Input;
 
 /// How long a package may be, in bytes.
-const PACKAGE_BYTES_MAX: u64 = 4 * COMPONENT_BYTES_MAX as u64;
+pub(crate) const PACKAGE_BYTES_MAX: u64 = 4 * COMPONENT_BYTES_MAX as u64;
 /// How long everything in it may be, in bytes.
 const UNPACKED_BYTES_MAX: u64 = 8 * COMPONENT_BYTES_MAX as u64;
 /// How many files it may have.
@@ -31,7 +32,7 @@ const TAR: &str = "application/x-tar";
 const ZIP: &str = "application/zip";
 
 /// A package that has arrived.
-pub(super) struct Package {
+pub(crate) struct Package {
     is_zip: bool,
     body: Spooled,
 }
@@ -54,8 +55,21 @@ impl Input for Package {
 }
 
 impl Package {
+    /// A package whose kind its first bytes tell.
+    pub(crate) async fn found_in(mut body: Spooled) -> Result<Self, Failure> {
+        let mut beginning = [0; 4];
+        let unreadable = |error: io::Error| Failure::unexpected(format!("a package cannot be read: {error}"));
+        let is_zip = match body.file.read_exact(&mut beginning).await {
+            Ok(_) => beginning == *b"PK\x03\x04",
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+            Err(error) => return Err(unreadable(error)),
+        };
+        body.file.rewind().await.map_err(unreadable)?;
+        Ok(Self { is_zip, body })
+    }
+
     /// Unpacks it into a new folder.
-    pub(super) async fn unpack(self, within: &Path) -> Result<TempDir, Failure> {
+    pub(crate) async fn unpack(self, within: &Path) -> Result<TempDir, Failure> {
         let (within, file) = (within.to_owned(), self.body.into_std().await);
         let is_zip = self.is_zip;
         let unpacked = tokio::task::spawn_blocking(move || {

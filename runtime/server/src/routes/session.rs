@@ -8,7 +8,7 @@ use stepbox_api::session::{ChangePassword, Identity, SignIn};
 use stepbox_api::user::UseLink;
 use utoipa::ToSchema;
 
-use crate::access::{Anybody, Signed, cookie};
+use crate::access::{Anybody, SESSION, Signed};
 use crate::conventions::answer::{Answer, Done, Shown};
 use crate::conventions::asking::Client;
 use crate::conventions::describing::Describing;
@@ -43,7 +43,7 @@ struct InSession<A> {
 
 impl<A: Answer> Answer for InSession<A> {
     async fn answer(self, headers: &HeaderMap) -> Result<Response, Failure> {
-        let cookie = cookie(self.session.as_deref(), &self.client, &self.base_path);
+        let cookie = SESSION.set(self.session.as_deref(), &self.client, &self.base_path, None);
         let mut response = self.answer.answer(headers).await?;
         response.headers_mut().append(SET_COOKIE, cookie);
         Ok(response)
@@ -54,6 +54,7 @@ impl<A: Answer> Answer for InSession<A> {
         for status in [200, 204] {
             operation.answer_header(status, "Set-Cookie", "The session.");
         }
+        operation.problem(401, "User and password do not belong together, or nobody is signed in.");
     }
 }
 

@@ -1,12 +1,16 @@
 //! Steps: components, uploaded piece by piece and inspected before they are kept.
 
-use axum::http::HeaderName;
+use std::sync::Arc;
+
+use axum::http::{HeaderName, Method};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use stepbox::batch::inventory;
-use stepbox::{COMPONENT_BYTES_MAX, SIGNATURE_BYTES_MAX, Upload};
+use stepbox::{COMPONENT_BYTES_MAX, ErrorKind, SIGNATURE_BYTES_MAX, Upload};
 use stepbox_api::connector::Component;
+use stepbox_api::request::PullComponent;
+use stepbox_registry::{Credentials, Pull, PullError, Reach};
 
 use crate::access::{Edit, May, Steps, View};
 use crate::conventions::answer::{Created, Done, Shown};
@@ -14,7 +18,7 @@ use crate::conventions::asking::Asking;
 use crate::conventions::body::{Spooled, spool};
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
-use crate::conventions::input::{Caller, InPath, Input, With};
+use crate::conventions::input::{Body, Caller, InPath, Input, With};
 use crate::conventions::list::{List, Listed, Unfiltered};
 use crate::table::Table;
 
@@ -22,6 +26,11 @@ pub(super) fn routes(table: Table) -> Table {
     table
         .get("/tenants/{tenant}/steps", "The components.", list)
         .post("/tenants/{tenant}/steps", "Upload a component: it is checked, and then kept.", upload)
+        .post(
+            "/tenants/{tenant}/steps/pull",
+            "Pull a component from an OCI registry: it is checked, and then kept.",
+            pull,
+        )
         .post("/tenants/{tenant}/steps/inspect", "Check a component, and keep nothing.", inspect)
         .get("/tenants/{tenant}/steps/{reference}", "A component, and what it says of itself.", show)
         .delete("/tenants/{tenant}/steps/{reference}", "Remove a component that nothing needs.", remove)
@@ -94,6 +103,74 @@ async fn upload(
     let component = may.tenant().upload(signed(&bytes, signature.as_deref())).await?;
     let at = format!("steps/{}", component.digest);
     Ok(Created { at, version: None, thing: Component::of(&component) })
+}
+
+/// What another server has to give, which may not do so.
+struct OfRegistry;
+
+impl Input for OfRegistry {
+    async fn read(_: &mut Asking) -> Result<Self, Failure> {
+        Ok(Self)
+    }
+
+    fn describe(operation: &mut Describing) {
+        operation.problem(502, "The registry refuses, or does not answer as it should.");
+    }
+}
+
+/// The registry, its redirects and its login are named by whoever asks. So requests go only where the requests of the
+/// tenant's own steps might go, with the credentials of the request and no others.
+async fn pull(
+    may: May<Edit, Steps>,
+    (With(tools), Caller(who), OfRegistry, Body(asked)): (With, Caller, OfRegistry, Body<PullComponent>),
+) -> Result<Created<Component>, Failure> {
+    tools.limits.upload(&who)?;
+    let _place = tools.limits.pull(&who)?;
+    let PullComponent { reference, username, password, plain_http, auth_hosts, signature } = asked;
+    let credentials = match (username, password) {
+        (Some(username), Some(password)) => Some(Credentials { username, password }),
+        (None, None) => None,
+        _ => {
+            return Err(Failure::bad_request(
+                "body-invalid",
+                "a user name needs a password, and the other way round",
+            ));
+        }
+    };
+    if signature.as_ref().is_some_and(|signature| signature.len() > SIGNATURE_BYTES_MAX) {
+        return Err(Failure::bad_request("body-invalid", "the signature is too long for one"));
+    }
+    let policy = may.tenant().policy();
+    let reach = Reach::Policy {
+        network: policy.network,
+        refusal: Arc::new(move |url| policy.http.refusal(&Method::GET, url)),
+    };
+    let wanted = Pull {
+        reference: &reference,
+        credentials,
+        plain_http,
+        auth_hosts: &auth_hosts,
+        bytes_max: COMPONENT_BYTES_MAX,
+        reach,
+    };
+    let bytes = stepbox_registry::pull(wanted).await.map_err(|error| not_pulled(&error))?;
+    let upload = Upload { bytes: &bytes, signature: signature.as_deref(), signature_file: "`signature`" };
+    let component = may.tenant().upload(upload).await?;
+    let at = component.digest.to_string();
+    Ok(Created { at, version: None, thing: Component::of(&component) })
+}
+
+fn not_pulled(error: &PullError) -> Failure {
+    let (code, detail) = (error.code(), error.to_string());
+    let failure = match error.kind() {
+        // The registry is at fault, or the way to it.
+        ErrorKind::Unexpected => Failure::bad_gateway(code, &detail, detail.clone()),
+        kind => Failure::new(kind, code, detail),
+    };
+    match error.help() {
+        Some(help) => failure.with_help(help),
+        None => failure,
+    }
 }
 
 async fn inspect(

@@ -31,7 +31,7 @@ async fn show(may: May<View, TheTenant>, (): ()) -> Result<Shown<TenantDetails>,
     details(may.tenant()).await.map(Shown)
 }
 
-async fn details(tenant: &Tenant) -> Result<TenantDetails, Failure> {
+pub(crate) async fn details(tenant: &Tenant) -> Result<TenantDetails, Failure> {
     let components = tenant.components().await?;
     let depths = tenant.queue_depths().await?;
     Ok(TenantDetails::of(tenant, standing(tenant), &components, &depths))

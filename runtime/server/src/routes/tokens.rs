@@ -37,7 +37,11 @@ pub(super) fn routes(table: Table) -> Table {
 const DAY_MS: u64 = 24 * 3_600_000;
 
 /// What a token shall be, from a request.
-fn wish(asked: CreateToken, tenant: Option<TenantId>, now: Timestamp) -> Result<TokenWish, Failure> {
+pub(crate) fn wish(
+    asked: CreateToken,
+    tenant: Option<TenantId>,
+    now: Timestamp,
+) -> Result<TokenWish, Failure> {
     let CreateToken { name, scopes, instance, days } = asked;
     let mut wanted = BTreeSet::new();
     for scope in &scopes {

@@ -39,7 +39,7 @@ async fn purge(
     Ok(Shown(PurgedAudit { events: may.accounts()?.purge_audit(older_than_days).await? }))
 }
 
-async fn some(
+pub(crate) async fn some(
     accounts: Accounts,
     filter: AuditFilter,
     after: Option<String>,

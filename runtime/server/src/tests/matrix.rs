@@ -43,6 +43,8 @@ const ROWS: &[(&str, For)] = &[
     ("GET /metrics", For::Operators(Scope::Operate)),
     ("GET /session", For::Signed),
     ("POST /session", For::All),
+    ("GET /session/provider", For::All),
+    ("GET /session/provider/callback", For::All),
     ("DELETE /session", For::Session),
     ("POST /session/password", For::Signed),
     ("POST /one-time-links/{secret}", For::All),
@@ -86,6 +88,7 @@ const ROWS: &[(&str, For)] = &[
     ("GET /tenants/{tenant}/jobs/{name}/form", For::Role(VIEWER, Scope::ReadConnectors)),
     ("GET /tenants/{tenant}/steps", For::Role(VIEWER, Scope::ReadSteps)),
     ("POST /tenants/{tenant}/steps", For::Role(AUTHOR, Scope::WriteSteps)),
+    ("POST /tenants/{tenant}/steps/pull", For::Role(AUTHOR, Scope::WriteSteps)),
     ("POST /tenants/{tenant}/steps/inspect", For::Role(AUTHOR, Scope::WriteSteps)),
     ("GET /tenants/{tenant}/steps/{reference}", For::Role(VIEWER, Scope::ReadSteps)),
     ("DELETE /tenants/{tenant}/steps/{reference}", For::Role(AUTHOR, Scope::WriteSteps)),
@@ -108,6 +111,7 @@ const ROWS: &[(&str, For)] = &[
     ("GET /tenants/{tenant}/executions/{execution}", For::Role(VIEWER, Scope::ReadExecutions)),
     ("GET /tenants/{tenant}/executions/{execution}/warnings", For::Role(VIEWER, Scope::ReadExecutions)),
     ("GET /tenants/{tenant}/executions/{execution}/log", For::Role(VIEWER, Scope::ReadExecutions)),
+    ("GET /tenants/{tenant}/executions/{execution}/remains", For::Role(ADMINISTRATOR, Scope::Administer)),
     ("GET /tenants/{tenant}/executions/{execution}/parts", For::Role(VIEWER, Scope::ReadExecutions)),
     ("GET /tenants/{tenant}/executions/{execution}/rejected", For::Role(VIEWER, Scope::ReadExecutions)),
     ("GET /tenants/{tenant}/executions/{execution}/rejected/{step}", For::Role(VIEWER, Scope::ReadFiles)),
@@ -172,7 +176,9 @@ async fn outcome(sample: &Sample, who: &str, route: &str, execution: u64) -> Out
     let status = response.status().as_u16();
     assert!(status < 500, "{route} as {who:?}: {status}");
     // A stream goes on for ever, and its head says enough.
-    let is_missing_part = path.contains("{reference}")
+    // There is no identity provider either.
+    let is_missing_part = path.contains("/session/provider")
+        || path.contains("{reference}")
         || path.contains("{step}")
         || ["{number}", "{user}", "{token}", "{secret}", "{file}"].iter().any(|part| path.contains(part));
     match status {
@@ -258,6 +264,11 @@ async fn every_route_lets_in_exactly_those_who_may() {
     }
 }
 
+/// Lists of rights, and damaged executions, whose instance may not be readable: no list is asked.
+fn is_for_administrators_alone(path: &str) -> bool {
+    path.ends_with("/rights") || path.ends_with("/remains")
+}
+
 /// A token for one instance reaches this one and its executions, and nothing that shows others.
 #[tokio::test]
 async fn a_token_for_one_instance_reaches_nothing_else() {
@@ -266,13 +277,13 @@ async fn a_token_for_one_instance_reaches_nothing_else() {
     for (route, of) in ROWS {
         let For::Role(..) = of else { continue };
         // Decided by administrators, whatever the instance; and uploads are of use for a launch only.
-        let is_rights = route.ends_with("/rights");
+        let is_rights = is_for_administrators_alone(route);
         let is_upload = route.contains("/{tenant}/files") && !route.starts_with("GET ");
         let is_of_instance = route.contains("/instances/{code}") || route.contains("{execution}");
         let is_bound = is_upload || (is_of_instance && !is_rights);
         let found = outcome(&sample, "one@acme", route, own).await;
         assert_eq!(found == Outcome::LetIn, is_bound, "{route}: {found:?}");
-        if route.contains("{execution}") {
+        if route.contains("{execution}") && !is_rights {
             assert_eq!(outcome(&sample, "one@acme", route, hidden).await, Outcome::Hidden, "{route}");
         }
     }
@@ -300,8 +311,8 @@ async fn a_hidden_instance_is_not_found_anywhere() {
         for answer in [&mut of_hidden, &mut of_missing] {
             answer.as_object_mut().unwrap().remove("request_id");
         }
-        // The lists of rights are for administrators alone, and the answer to others is the same for every instance.
-        let expected = if path.ends_with("/rights") { 403 } else { 404 };
+        // The answer to others is the same for every instance.
+        let expected = if is_for_administrators_alone(path) { 403 } else { 404 };
         assert_eq!((status, same), (expected, expected), "{route}");
         assert_eq!(of_hidden, of_missing, "{route}");
     }

@@ -5,7 +5,8 @@ use stepbox_batch::actor::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::status::{BatchStatus, ExitStatus};
 use stepbox_batch::execution::{
-    Checkpoint, ExecutionContext, ExecutionFilter, Failure, NewJobExecution, Save, StepExecution,
+    Checkpoint, ExecutionContext, ExecutionFilter, Failure, Narrowing, NewJobExecution, Range, Save,
+    StepExecution,
 };
 use stepbox_batch::job::{Job, JobInstance};
 use stepbox_batch::name::{JobExecutionId, JobName, StepName};
@@ -166,10 +167,35 @@ pub async fn come_newest_first_and_filtered(store: &dyn JobRepository) {
                 hidden: vec![code("nightly")],
                 created_since: Some(Timestamp(3)),
                 created_before: Some(Timestamp(9)),
+                narrowing: Default::default(),
                 before: Some(JobExecutionId(u64::MAX)),
+                after: Some(JobExecutionId(0)),
+                is_oldest_first: false,
                 limit: 9,
             },
             vec![3],
+        ),
+        (ExecutionFilter { after: Some(ids[1]), ..all.clone() }, vec![3, 2]),
+        (ExecutionFilter { after: Some(ids[3]), ..all.clone() }, vec![]),
+        (ExecutionFilter { after: Some(ids[0]), is_oldest_first: true, limit: 2, ..all.clone() }, vec![1, 2]),
+        (ExecutionFilter { after: Some(ids[0]), before: Some(ids[2]), ..all.clone() }, vec![1]),
+        (
+            ExecutionFilter {
+                statuses: vec![BatchStatus::Starting, BatchStatus::Stopped],
+                is_oldest_first: true,
+                limit: 3,
+                ..all.clone()
+            },
+            vec![0, 1, 2],
+        ),
+        (
+            ExecutionFilter {
+                narrowing: Narrowing { warnings: Range { min: None, max: Some(0) }, ..Narrowing::default() },
+                is_oldest_first: true,
+                limit: 2,
+                ..all.clone()
+            },
+            vec![0, 1],
         ),
     ];
     for (filter, expected) in rows {

@@ -1,13 +1,17 @@
 //! Job instances.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
+use stepbox_batch::access::{InstanceRights, Role};
 use stepbox_batch::actor::Actor;
-use stepbox_batch::audit::AuditFilter;
+use stepbox_batch::audit::{AuditAction, AuditFilter};
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::job::{INSTANCE_VERSIONS_KEPT, InstanceVersion, JobInstance};
 use stepbox_batch::name::TenantId;
 use stepbox_batch::ports::{JobRepository, RepositoryError};
 
+use crate::sample::access::*;
 use crate::sample::*;
 
 pub async fn come_back_as_they_went(store: &dyn JobRepository) {
@@ -167,6 +171,62 @@ pub async fn come_by_type_then_code(store: &dyn JobRepository) {
         let codes: Vec<_> = found.iter().map(|instance| instance.code.as_str()).collect();
         assert_eq!(codes.join(" "), expected, "{job_type:?}");
     }
+}
+
+/// A copy is never more open than its original, and opens nothing of an earlier instance of its code.
+pub async fn are_copied_with_their_lists(store: &dyn JobRepository) {
+    for user in ["julia", "peter"] {
+        with_member(store, user, Role::Author).await;
+    }
+    for code in ["nightly", "open"] {
+        store.create_instance(&instance(code), &by(NOW)).await.unwrap();
+    }
+    let named = |users: &[&str]| Some(users.iter().map(|user| name(user)).collect::<BTreeSet<_>>());
+    let original = InstanceRights {
+        view: named(&["julia", "peter"]),
+        edit: named(&["julia"]),
+        launch: named(&[]),
+        history: None,
+    };
+    store.set_instance_rights(&tenant(), &code("nightly"), &original, &by(NOW)).await.unwrap();
+    // An earlier instance of the code has left lists.
+    store.create_instance(&instance("earlier"), &by(NOW)).await.unwrap();
+    let earlier = InstanceRights {
+        view: named(&["peter"]),
+        edit: None,
+        launch: named(&["julia"]),
+        history: named(&["peter"]),
+    };
+    store.set_instance_rights(&tenant(), &code("earlier"), &earlier, &by(NOW)).await.unwrap();
+    store.delete_instance(&tenant(), &code("earlier"), None, &by(NOW)).await.unwrap();
+    let both = InstanceRights {
+        view: named(&["peter"]),
+        edit: named(&["julia"]),
+        launch: named(&[]),
+        history: named(&["peter"]),
+    };
+    let rows = [
+        ("nightly", "copy", original.clone()),
+        ("nightly", "earlier", both),
+        ("open", "another", InstanceRights::default()),
+    ];
+    for (from, to, expected) in rows {
+        let copied = store.copy_instance(&instance(to), &code(from), &by(NOW)).await.unwrap();
+        assert_eq!(copied.code, code(to));
+        assert_eq!(store.instance(&tenant(), &code(to)).await.unwrap(), Some(copied), "{to}");
+        assert_eq!(store.instance_rights(&tenant(), &code(to)).await.unwrap(), expected, "{to}");
+    }
+    let of_rights =
+        AuditFilter { action: Some(AuditAction::InstanceRightsChanged), ..AuditFilter::default() };
+    let told = store.audit(&tenant(), &of_rights).await.unwrap();
+    let told: Vec<_> = told.iter().map(|event| event.deed.subject.as_str()).collect();
+    assert_eq!(told, ["earlier", "copy", "earlier", "nightly"]);
+
+    // A code that is taken changes no list.
+    let taken = store.copy_instance(&instance("open"), &code("nightly"), &by(NOW)).await.unwrap_err();
+    assert_eq!(taken.to_string(), "the instance `open` exists already");
+    let none = store.instance_rights(&tenant(), &code("open")).await.unwrap();
+    assert_eq!(none, InstanceRights::default());
 }
 
 pub async fn are_kept_while_an_execution_has_not_ended(store: &dyn JobRepository) {

@@ -1,6 +1,6 @@
 //! Links that set a password once.
 
-use stepbox_batch::access::{LINK_MS_MAX, LinkPurpose, User, UserChange};
+use stepbox_batch::access::{ExternalIdentity, LINK_MS_MAX, LinkPurpose, User, UserChange};
 use stepbox_batch::audit::{AuditAction, AuditFilter};
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::ports::JobRepository;
@@ -86,6 +86,13 @@ pub async fn of_users_who_must_not_come_in_are_dead(store: &dyn JobRepository) {
     assert_eq!(store.link(&link_hash(1), NOW).await.unwrap(), None);
     assert!(!sets(store, 1, "second", NOW).await);
     store.change_user(&name("julia"), &suspended(false), &by(NOW)).await.unwrap();
+    // A user who signs in at a provider has no use for a password.
+    let identity = ExternalIdentity { issuer: "https://login.example".to_owned(), subject: "7".to_owned() };
+    let external = |identity| UserChange { external: Some(identity), ..UserChange::default() };
+    store.change_user(&name("julia"), &external(Some(identity)), &by(NOW)).await.unwrap();
+    assert_eq!(store.link(&link_hash(1), NOW).await.unwrap(), None);
+    assert!(!sets(store, 1, "second", NOW).await);
+    store.change_user(&name("julia"), &external(None), &by(NOW)).await.unwrap();
     assert!(sets(store, 1, "second", NOW).await);
 }
 

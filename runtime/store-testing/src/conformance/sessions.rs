@@ -47,13 +47,16 @@ pub async fn need_what_the_user_has_shown(store: &dyn JobRepository) {
         subject: subject.to_owned(),
     };
     with_user(store, &User { external: Some(identity("7")), ..user("julia") }).await;
+    with_user(store, &user("peter")).await;
     with_user(store, &User { is_suspended: true, ..user("away") }).await;
     store.create_user(&User { password_changed_at: None, ..user("bare") }, None, &by(NOW)).await.unwrap();
     let with = |user: &str, proof| NewSession { proof, ..session(1, user, "first") };
     let other_issuer = ExternalIdentity { issuer: "https://other.example".to_owned(), ..identity("7") };
     let refused = [
-        session(1, "julia", "other"),
-        session(1, "julia", ""),
+        // A user of a provider comes in with no password, not even with the right one.
+        session(1, "julia", "first"),
+        session(1, "peter", "other"),
+        session(1, "peter", ""),
         session(1, "away", "first"),
         session(1, "bare", "first"),
         session(1, "nobody", "first"),
@@ -119,8 +122,8 @@ pub async fn are_dead_at_once(store: &dyn JobRepository) {
         signed_in(store, byte, "julia").await;
         store.change_user(&julia, &change, &by(NOW)).await.unwrap();
         assert_eq!(of_session(store, byte, NOW).await, None, "{change:?}");
-        // A session does not come back when the suspension ends.
-        let back = UserChange { is_suspended: Some(false), ..none.clone() };
+        // A session does not come back when the suspension ends, or the identity is taken away.
+        let back = UserChange { is_suspended: Some(false), external: Some(None), ..none.clone() };
         store.change_user(&julia, &back, &by(NOW)).await.unwrap();
         assert_eq!(of_session(store, byte, NOW).await, None, "{change:?}");
     }

@@ -172,7 +172,7 @@ pub async fn leave_nothing_behind(store: &dyn JobRepository) {
     }
     assert_eq!(
         store.password(&julia).await.unwrap(),
-        Some(StoredPassword { hash: None, is_suspended: false })
+        Some(StoredPassword { hash: None, is_suspended: false, is_external: false })
     );
     // The tenant's administrators hear of it as well.
     let of_roles = AuditFilter { action: Some(AuditAction::RoleChanged), limit: 1, ..AuditFilter::default() };
@@ -185,7 +185,7 @@ pub async fn have_passwords_that_are_checked_and_set(store: &dyn JobRepository) 
     with_user(store, &user("julia")).await;
     let julia = name("julia");
     assert_eq!(store.password(&name("nobody")).await.unwrap(), None);
-    let hash = |text| StoredPassword { hash: Some(password(text)), is_suspended: false };
+    let hash = |text| StoredPassword { hash: Some(password(text)), is_suspended: false, is_external: false };
     assert_eq!(store.password(&julia).await.unwrap(), Some(hash("first")));
     let later = by(Timestamp(NOW.0 + 5));
 

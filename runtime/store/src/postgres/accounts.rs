@@ -10,7 +10,7 @@ use super::audit::limit_of;
 use super::connection::Db;
 use super::trouble::{Outcome, listed};
 use super::value::named;
-use super::{audit, locks};
+use super::{audit, locks, views};
 use crate::record::Listed;
 use crate::record::access::{USER_COLUMNS, UserRecord, member, membership};
 use crate::record::audit::Trail;
@@ -114,6 +114,7 @@ pub(super) async fn remove(db: &Db, name: &UserName, by: &Actor) -> Outcome<()> 
     for (tenant, role) in memberships(db, name).await?.items {
         audit::append(db, &tenant, &Deed::role_changed(name, Some(role), None), by).await?;
     }
+    views::forget(db, None, name).await?;
     // Roles, places in lists, sessions, tokens and links are deleted with it.
     db.execute("DELETE FROM users WHERE name = :name", &values).await?;
     audit::append(db, Trail::Installation, &Deed::user_removed(name), by).await
@@ -201,6 +202,7 @@ pub(super) async fn remove_member(db: &Db, tenant: &TenantId, user: &UserName, b
     // The places in lists are deleted with it.
     let sql = "DELETE FROM members WHERE tenant = :tenant AND user_name = :user";
     db.execute(sql, &named! {"tenant": tenant.as_str(), "user": user.as_str()}).await?;
+    views::forget(db, Some(tenant), user).await?;
     end_sessions(db, user).await?;
     audit::append(db, tenant, &Deed::role_changed(user, known(before), None), by).await
 }

@@ -85,7 +85,8 @@ pub(super) async fn create_link(db: &Db, link: &OneTimeLink, by: &Actor) -> Outc
 
 pub(super) const LINK: &str =
     "SELECT l.user_name FROM one_time_links l LEFT JOIN users u ON u.name = l.user_name
-     WHERE l.hash = :hash AND l.expires_at > :now AND u.is_suspended IS NOT TRUE";
+     WHERE l.hash = :hash AND l.expires_at > :now AND u.is_suspended IS NOT TRUE
+       AND u.issuer IS NULL";
 
 pub(super) async fn link(db: &Db, hash: &LinkHash, now: Timestamp) -> Outcome<Option<LinkPurpose>> {
     let found = db.row(LINK, &named! {"hash": hash.as_str(), "now": now.0}).await?;
@@ -157,9 +158,9 @@ pub(super) const EXPIRED: &str = "DELETE FROM sessions WHERE hash IN (
 async fn holds(db: &Db, user: &UserName, proof: &SignInProof) -> Outcome<bool> {
     let sql = format!("SELECT {PROOF_COLUMNS} FROM users WHERE name = :user FOR SHARE");
     let Some(row) = db.row(&sql, &named! {"user": user.as_str()}).await? else { return Ok(false) };
-    let StoredPassword { hash, is_suspended } = stored_password(&row)?;
+    let StoredPassword { hash, is_suspended, is_external } = stored_password(&row)?;
     let is_shown = match proof {
-        SignInProof::Password(shown) => hash.as_ref() == Some(shown),
+        SignInProof::Password(shown) => !is_external && hash.as_ref() == Some(shown),
         SignInProof::External(shown) => {
             row.maybe_text("issuer")?.as_ref() == Some(&shown.issuer)
                 && row.maybe_text("subject")?.as_ref() == Some(&shown.subject)

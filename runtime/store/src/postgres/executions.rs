@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use stepbox_batch::execution::standing::Standing;
 use stepbox_batch::execution::status::BatchStatus;
 use stepbox_batch::execution::{
-    Ancestor, ExecutionFilter, ExecutionSummary, JobExecution, Remains, StepExecution,
+    Ancestor, ExecutionFilter, ExecutionSummary, JobExecution, Narrowing, Range, Remains, SEARCHED_MAX,
+    StepExecution,
 };
-use stepbox_batch::name::{JobExecutionId, TenantId};
+use stepbox_batch::name::{JobExecutionId, StepName, TenantId};
 use stepbox_batch::ports::Listing;
 use tokio_postgres::Row as SqlRow;
 
@@ -15,12 +16,12 @@ use super::audit::limit_of;
 use super::connection::{Db, Named};
 use super::steps;
 use super::trouble::{Outcome, listed};
-use super::value::{Value, named};
+use super::value::{Value, escaped, named};
 use crate::record::columns::Columns;
 use crate::record::execution::{
     COLUMNS, ExecutionRecord, Jobs, ancestor, columns_of_lists, not_found, standing as read_standing,
 };
-use crate::record::{Listed, stored_id};
+use crate::record::{Listed, stored, stored_id};
 
 /// A call that reads with several statements sees one moment of the data.
 pub(super) const ONE_MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -93,28 +94,56 @@ fn summary(row: &SqlRow, steps: &[&SqlRow], jobs: &mut Jobs) -> Outcome<Executio
 /// The statement of a list, and its values.
 ///
 /// The newest executions in several statuses are the newest of the newest in each status: the server reads as many of
-/// each as the list may have, and not all of them.
+/// each as the list may have, and not all of them. What a person narrows a list by is looked up in the index alone; only
+/// the rows that match are read.
 pub(super) fn list_statement<'a>(
     tenant: &'a TenantId,
     filter: &'a ExecutionFilter,
 ) -> (String, Vec<(&'static str, Value<'a>)>) {
     let (mut conditions, mut values) = conditions(tenant, filter);
     values.push(("limit", limit_of(filter.limit)));
-    if let (None, None, [_, _, ..]) = (&filter.instance, &filter.job, &filter.statuses[..]) {
+    let order = if filter.is_oldest_first { "ASC" } else { "DESC" };
+    let matching = |conditions: &str| {
+        format!("SELECT e.id FROM job_executions e WHERE {conditions} ORDER BY e.id {order} LIMIT :limit")
+    };
+    if !filter.narrowing.is_all() {
+        conditions = format!("e.tenant = :tenant AND e.id = ANY(ARRAY({}))", matching(&conditions));
+    } else if let (None, None, [_, _, ..]) = (&filter.instance, &filter.job, &filter.statuses[..]) {
         let of_status = |status: &BatchStatus| {
             let conditions = conditions.replace(IN_STATUSES, &format!("e.status = {}", status.number()));
-            format!("(SELECT e.id FROM job_executions e WHERE {conditions} ORDER BY e.id DESC LIMIT :limit)")
+            format!("({})", matching(&conditions))
         };
         let of_each = filter.statuses.iter().map(of_status).collect::<Vec<_>>().join(" UNION ALL ");
         conditions = format!("e.tenant = :tenant AND e.id = ANY(ARRAY({of_each}))");
         values.retain(|(name, _)| *name != "statuses");
     }
-    (list_of(&conditions), values)
+    (list_of(&conditions, order), values)
 }
 
-pub(super) fn list_of(conditions: &str) -> String {
+/// The statement that counts the executions of a filter, up to a number.
+pub(super) fn count_statement<'a>(
+    tenant: &'a TenantId,
+    filter: &'a ExecutionFilter,
+    max: u32,
+) -> (String, Vec<(&'static str, Value<'a>)>) {
+    let (conditions, mut values) = conditions(tenant, filter);
+    values.push(("max", i64::from(max).into()));
+    let sql = format!(
+        "SELECT count(*) AS count FROM (SELECT FROM job_executions e WHERE {conditions} LIMIT :max) found"
+    );
+    (sql, values)
+}
+
+/// How many executions match, counted up to `max`.
+pub(super) async fn count(db: &Db, tenant: &TenantId, filter: &ExecutionFilter, max: u32) -> Outcome<u64> {
+    let (sql, values) = count_statement(tenant, filter, max);
+    let row = db.row(&sql, &values).await?;
+    Ok(row.map(|row| row.number("count")).transpose()?.unwrap_or(0).unsigned_abs())
+}
+
+pub(super) fn list_of(conditions: &str, order: &str) -> String {
     let columns = columns_of_lists();
-    format!("SELECT {columns} FROM job_executions e WHERE {conditions} ORDER BY e.id DESC LIMIT :limit")
+    format!("SELECT {columns} FROM job_executions e WHERE {conditions} ORDER BY e.id {order} LIMIT :limit")
 }
 
 /// An execution continues an older one only, so a damaged number cannot lead in a circle.
@@ -175,8 +204,19 @@ pub(super) fn conditions<'a>(
     tenant: &'a TenantId,
     filter: &'a ExecutionFilter,
 ) -> (String, Vec<(&'static str, Value<'a>)>) {
-    let ExecutionFilter { instance, job, statuses, hidden, created_since, created_before, before, limit: _ } =
-        filter;
+    let ExecutionFilter {
+        instance,
+        job,
+        statuses,
+        hidden,
+        created_since,
+        created_before,
+        narrowing,
+        before,
+        after,
+        is_oldest_first: _,
+        limit: _,
+    } = filter;
     let numbers = || statuses.iter().map(|status| i64::from(status.number()));
     let status = match statuses[..] {
         [] => None,
@@ -193,6 +233,7 @@ pub(super) fn conditions<'a>(
         created_since.map(|moment| ("e.created_at >= :created_since", "created_since", moment.0.into())),
         created_before.map(|moment| ("e.created_at < :created_before", "created_before", moment.0.into())),
         before.map(|id| ("e.id < :before", "before", stored_id(id).into())),
+        after.map(|id| ("e.id > :after", "after", stored_id(id).into())),
     ];
     let (mut texts, mut values) = (Vec::new(), Vec::new());
     for (text, name, value) in wanted.into_iter().flatten() {
@@ -200,7 +241,113 @@ pub(super) fn conditions<'a>(
         values.push((name, value));
     }
     texts.push("e.partition_of IS NULL");
+    if !narrowing.is_all() {
+        texts.push(NARROWING);
+        values.extend(narrowed(narrowing));
+    }
     (texts.join(" AND "), values)
+}
+
+/// The conditions on a column that may be null.
+macro_rules! choice {
+    ($column:literal, $values:literal) => {
+        concat!(
+            " AND (cardinality(CAST(:",
+            $values,
+            " AS TEXT[])) = 0 OR e.",
+            $column,
+            " = ANY(CAST(:",
+            $values,
+            " AS TEXT[])))",
+            " AND (e.",
+            $column,
+            " IS NULL OR e.",
+            $column,
+            " <> ALL(CAST(:not_",
+            $values,
+            " AS TEXT[])))",
+        )
+    };
+}
+/// What a person narrows a list by, as one text for all there is to say: a connection keeps each text that it has
+/// prepared, and people think of many.
+const NARROWING: &str = concat!(
+    "(cardinality(CAST(:ids AS BIGINT[])) = 0 OR e.id = ANY(CAST(:ids AS BIGINT[])))
+     AND e.status <> ALL(CAST(:not_statuses AS BIGINT[]))",
+    choice!("instance", "instances"),
+    choice!("job_name", "jobs"),
+    choice!("job_type", "types"),
+    choice!("connector", "connectors"),
+    choice!("user_name", "users"),
+    " AND (cardinality(CAST(:steps AS TEXT[])) = 0
+           OR EXISTS (SELECT FROM unnest(CAST(:steps AS TEXT[])) w (step) WHERE strpos(e.step_names, w.step) > 0))
+     AND NOT EXISTS (SELECT FROM unnest(CAST(:not_steps AS TEXT[])) w (step) WHERE strpos(e.step_names, w.step) > 0)
+     AND (CAST(:warnings_min AS BIGINT) IS NULL OR e.warning_count >= :warnings_min)
+     AND (CAST(:warnings_max AS BIGINT) IS NULL OR e.warning_count <= :warnings_max)
+     AND (CAST(:took_min AS BIGINT) IS NULL OR coalesce(e.ended_at, :took_now) - e.started_at >= :took_min)
+     AND (CAST(:took_max AS BIGINT) IS NULL OR coalesce(e.ended_at, :took_now) - e.started_at <= :took_max)
+     AND (CAST(:restarted AS BIGINT) IS NULL
+          OR (CAST(:restarted AS BIGINT) = 1) = EXISTS (
+              SELECT FROM job_executions n WHERE n.tenant = e.tenant AND n.restart_of = e.id))
+     AND (CAST(:text AS TEXT) IS NULL OR (
+          (strpos(lower(e.instance), :text) > 0 OR e.instance IN (
+              SELECT i.code FROM job_instances i WHERE i.tenant = :tenant AND strpos(lower(i.label COLLATE \"C\"), :text) > 0))
+          AND e.id >= coalesce((
+              SELECT w.id FROM job_executions w WHERE w.tenant = :tenant AND w.partition_of IS NULL
+              ORDER BY w.id DESC LIMIT 1 OFFSET CAST(:searched AS BIGINT)), 0)))"
+);
+
+/// The values of [`NARROWING`].
+fn narrowed(narrowing: &Narrowing) -> [(&'static str, Value<'_>); 22] {
+    let Narrowing {
+        ids,
+        not_statuses,
+        instances,
+        jobs,
+        types,
+        connectors,
+        steps,
+        users,
+        warnings,
+        took,
+        is_restarted,
+        text,
+    } = narrowing;
+    // Each name in its quotes, so that no part of another one is found.
+    let quoted =
+        |names: &[StepName]| Value::Texts(names.iter().map(|name| format!("\"{name}\"").into()).collect());
+    let number = |number: Option<u64>| Value::Number(number.map(stored));
+    let ms = took.map_or(Range::default(), |took| took.ms);
+    [
+        ("ids", ids.iter().map(|id| stored_id(*id)).collect::<Vec<_>>().into()),
+        (
+            "not_statuses",
+            not_statuses.iter().map(|status| i64::from(status.number())).collect::<Vec<_>>().into(),
+        ),
+        ("instances", instances.any_of.iter().map(|code| code.as_str()).collect()),
+        ("not_instances", instances.none_of.iter().map(|code| code.as_str()).collect()),
+        ("jobs", jobs.any_of.iter().map(|name| name.as_str()).collect()),
+        ("not_jobs", jobs.none_of.iter().map(|name| name.as_str()).collect()),
+        ("types", types.any_of.iter().collect()),
+        ("not_types", types.none_of.iter().collect()),
+        ("connectors", connectors.any_of.iter().map(|code| code.as_str()).collect()),
+        ("not_connectors", connectors.none_of.iter().map(|code| code.as_str()).collect()),
+        ("users", users.any_of.iter().collect()),
+        ("not_users", users.none_of.iter().collect()),
+        ("steps", quoted(&steps.any_of)),
+        ("not_steps", quoted(&steps.none_of)),
+        ("warnings_min", number(warnings.min)),
+        ("warnings_max", number(warnings.max)),
+        ("took_min", number(ms.min)),
+        ("took_max", number(ms.max)),
+        ("took_now", Value::Number(took.map(|took| took.now.0))),
+        ("restarted", Value::Number(is_restarted.map(i64::from))),
+        (
+            "text",
+            Value::Text(text.as_ref().map(|text| escaped(&text.to_ascii_lowercase()).into_owned().into())),
+        ),
+        ("searched", Value::Number(Some(i64::from(SEARCHED_MAX) - 1))),
+    ]
 }
 
 /// The executions of these rows, in their order, each with its steps.

@@ -3,6 +3,7 @@
 use stepbox_batch::access::InstanceRights;
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::Deed;
+use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{InstanceCode, TenantId};
 
 use super::connection::Db;
@@ -55,6 +56,21 @@ pub(super) async fn set(
     }
     let deed = Deed::instance_rights_changed(instance, &before.unwrap_or_default(), rights);
     audit::append(db, tenant, &deed, by).await
+}
+
+/// Creates a copy of an instance, with its lists. They stay as they are until the transaction ends.
+pub(super) async fn copy(
+    db: &Db,
+    copy: &JobInstance,
+    original: &InstanceCode,
+    by: &Actor,
+) -> Outcome<JobInstance> {
+    locks::members(db, &copy.tenant).await?;
+    let created = instances::create(db, copy, by).await?;
+    let (tenant, code) = (&created.tenant, &created.code);
+    let rights = get(db, tenant, code).await?.narrowed_by(&get(db, tenant, original).await?);
+    set(db, tenant, code, &rights, by).await?;
+    Ok(created)
 }
 
 pub(super) const LISTS: &str = "SELECT r.right_name, l.user_name FROM instance_rights r

@@ -21,11 +21,14 @@ use stepbox_batch::execution::{
 use stepbox_batch::flow::Requests;
 use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::{InstanceVersion, JobInstance};
-use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::name::{
+    ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId, UserName,
+};
 use stepbox_batch::ports::{
     AuditTrail, EVENTS_PURGED_TOGETHER, EventPage, ExecutionJournal, Executions, Installation, Instances,
-    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, Uploads, Workers,
+    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, SavedViews, Uploads, Workers,
 };
+use stepbox_batch::saved_view::SavedView;
 use stepbox_batch::uploaded_file::{FileId, FileQuota, FileUsage, UploadedFile};
 use stepbox_batch::worker::{Held, Worker};
 use tokio::time::Instant;
@@ -35,8 +38,8 @@ use super::saves::REPEATS_MAX;
 use super::trouble::{Outcome, Remedy, explained};
 use super::{
     PostgresStore, aside, audit, claim, components, connectors, endings, executions, idempotency,
-    installation, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit, uploads,
-    workers,
+    installation, instance_rights, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps,
+    submit, uploads, views, workers,
 };
 use crate::record::audit::Trail;
 use crate::record::idempotency::KeyRecord;
@@ -163,6 +166,15 @@ impl Instances for PostgresStore {
         transaction!(self, |db| instances::create(db, instance, by))
     }
 
+    async fn copy_instance(
+        &self,
+        copy: &JobInstance,
+        original: &InstanceCode,
+        by: &Actor,
+    ) -> Result<JobInstance> {
+        transaction!(self, |db| instance_rights::copy(db, copy, original, by))
+    }
+
     async fn update_instance(
         &self,
         instance: &JobInstance,
@@ -276,6 +288,10 @@ impl Executions for PostgresStore {
         filter: &ExecutionFilter,
     ) -> Result<Listing<ExecutionSummary>> {
         look!(self, |db| executions::list(db, tenant, filter))
+    }
+
+    async fn count_executions(&self, tenant: &TenantId, filter: &ExecutionFilter, max: u32) -> Result<u64> {
+        look!(self, |db| executions::count(db, tenant, filter, max))
     }
 
     async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>> {
@@ -595,5 +611,20 @@ impl Uploads for PostgresStore {
 
     async fn is_known_file(&self, tenant: &TenantId, id: &FileId) -> Result<bool> {
         look!(self, |db| uploads::is_known(db, tenant, id))
+    }
+}
+
+#[async_trait]
+impl SavedViews for PostgresStore {
+    async fn views(&self, tenant: &TenantId, user: &UserName) -> Result<Vec<SavedView>> {
+        look!(self, |db| views::list(db, tenant, user))
+    }
+
+    async fn put_view(&self, tenant: &TenantId, user: &UserName, view: &SavedView) -> Result<()> {
+        transaction!(self, |db| views::put(db, tenant, user, view))
+    }
+
+    async fn remove_view(&self, tenant: &TenantId, user: &UserName, name: &str) -> Result<()> {
+        work!(self, |db| views::remove(db, tenant, user, name))
     }
 }

@@ -2,7 +2,7 @@
 
 /// In order; the version of a schema is how many of these files were run. A released file is never changed; changes
 /// are new files.
-pub(super) const MIGRATIONS: [&str; 10] = [
+pub(super) const MIGRATIONS: [&str; 11] = [
     include_str!("../../migrations/postgres/0001_first.sql"),
     include_str!("../../migrations/postgres/0002_set_aside.sql"),
     include_str!("../../migrations/postgres/0003_lists.sql"),
@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: [&str; 10] = [
     include_str!("../../migrations/postgres/0008_versions.sql"),
     include_str!("../../migrations/postgres/0009_pauses.sql"),
     include_str!("../../migrations/postgres/0010_uploads.sql"),
+    include_str!("../../migrations/postgres/0011_tracker.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -44,12 +44,12 @@ pub(super) const ACCEPT: &str = "
         INSERT INTO job_executions
             (tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token,
              lease_expires_at, heartbeat_at, restart_of, user_name, worker, exit_code, exit_description,
-             failures, context, parameters, parameters_key, job, job_name, partition_of, partition_step,
-             partition_number, partition_count)
+             failures, context, parameters, parameters_key, job, job_name, job_type, connector, step_names,
+             partition_of, partition_step, partition_number, partition_count)
         SELECT :tenant, :instance, :status, :stoppable, :created_at, :updated_at, :attempt, :attempt,
                :lease_expires_at, :heartbeat_at, :restart_of, :user_name, :worker, :exit_code, :exit_description,
-               :failures, :context, :parameters, :parameters_key, :job, :job_name, :partition_of, :partition_step,
-               :partition_number, :partition_count
+               :failures, :context, :parameters, :parameters_key, :job, :job_name, :job_type, :connector, :step_names,
+               :partition_of, :partition_step, :partition_number, :partition_count
         FROM known, room WHERE is_free AND (NOT :is_queued OR EXISTS (SELECT FROM lane))
         RETURNING id),
     entry AS (
@@ -255,6 +255,9 @@ pub(super) fn values<'a>(
             "parameters_key": &accepted.parameters_key,
             "job": &accepted.job,
             "job_name": &accepted.job_name,
+        "job_type": &accepted.job_type,
+        "connector": &accepted.connector,
+        "step_names": &accepted.step_names,
             "partition_of": partition.map(|partition| partition.of),
             "partition_step": partition.map(|partition| partition.position),
             "partition_number": partition.map(|partition| partition.number),

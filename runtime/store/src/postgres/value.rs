@@ -51,7 +51,7 @@ impl ToSql for Value<'_> {
 }
 
 /// The text in the form that PostgreSQL accepts.
-fn escaped(text: &str) -> Cow<'_, str> {
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if memchr2(0, ESCAPE as u8, text.as_bytes()).is_none() {
         return Cow::Borrowed(text);
     }

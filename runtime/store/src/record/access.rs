@@ -87,6 +87,7 @@ pub(crate) fn stored_password<C: Columns>(row: &C) -> std::result::Result<Stored
     Ok(StoredPassword {
         hash: row.maybe_text("password")?.map(PasswordHash::new),
         is_suspended: row.flag("is_suspended")?,
+        is_external: row.maybe_text("issuer")?.is_some(),
     })
 }
 

@@ -11,6 +11,7 @@ use stepbox_batch::execution::{
     Ancestor, ExecutionSummary, JobExecution, JobSummary, Partition, PartitionState, StepExecution, Tracking,
 };
 use stepbox_batch::flow::Requests;
+use stepbox_batch::job::Job;
 use stepbox_batch::name::Digest;
 use stepbox_batch::ports::{RepositoryError, Result};
 
@@ -34,6 +35,10 @@ pub(crate) struct AcceptedRecord {
     pub job: String,
     /// The name of the job, by which lists are narrowed.
     pub job_name: String,
+    /// The same of its type, its connector and its steps.
+    pub job_type: String,
+    pub connector: String,
+    pub step_names: String,
     pub partition: Option<PartitionRecord>,
 }
 
@@ -89,6 +94,9 @@ impl From<&JobExecution> for AcceptedRecord {
             partition: execution.partition.map(PartitionRecord::from),
             job: job::encode(&execution.job),
             job_name: execution.job.name.to_string(),
+            job_type: execution.job.job_type.clone(),
+            connector: execution.job.connector.to_string(),
+            step_names: step_names(&execution.job),
         }
     }
 }
@@ -136,7 +144,7 @@ pub(crate) struct ExecutionRecord {
 
 /// Every column of [`ExecutionRecord`]. `job_executions` is called `e`.
 pub(crate) const COLUMNS: &str = "e.id, e.tenant, e.instance, e.stoppable, e.created_at, e.restart_of,
-    e.user_name, e.parameters, e.parameters_key, e.job, e.job_name, e.partition_of, e.partition_step, e.partition_number,
+    e.user_name, e.parameters, e.parameters_key, e.job, e.job_name, e.job_type, e.connector, e.step_names, e.partition_of, e.partition_step, e.partition_number,
     e.partition_count, e.status, e.exit_code, e.exit_description, e.started_at, e.ended_at, e.updated_at,
     e.failures, e.context, e.worker, e.attempt, e.stop_requested_at, e.pause_requested_at, e.set_aside";
 
@@ -160,6 +168,9 @@ impl ExecutionRecord {
                 parameters_key: row.text("parameters_key")?,
                 job: row.text("job")?,
                 job_name: row.text("job_name")?,
+                job_type: row.text("job_type")?,
+                connector: row.text("connector")?,
+                step_names: row.text("step_names")?,
                 partition: PartitionRecord::read(row)?,
             },
             state: StateRecord {
@@ -390,6 +401,11 @@ pub(crate) fn requests<C: Columns>(row: &C) -> std::result::Result<Requests, C::
 /// There is no such execution.
 pub(crate) fn not_found(id: i64) -> RepositoryError {
     RepositoryError::NotFound { kind: "execution", name: id.to_string() }
+}
+
+/// The names of a job's steps, as a JSON array without spaces.
+fn step_names(job: &Job) -> String {
+    json(&job.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>())
 }
 
 /// The SHA-256 of parameters with sorted keys, and of the folder of their relative paths.

@@ -7,9 +7,9 @@ use stepbox_batch::audit::Deed;
 use stepbox_batch::name::{TenantId, UserName};
 use stepbox_batch::ports::{Listing, RepositoryError};
 
-use super::audit;
 use super::row::first;
 use super::trouble::{Outcome, legible, listed};
+use super::{audit, views};
 use crate::record::Listed;
 use crate::record::access::{USER_COLUMNS, UserRecord, member, membership};
 use crate::record::audit::Trail;
@@ -103,6 +103,7 @@ pub(super) fn remove(db: &Db, name: &UserName, by: &Actor) -> Outcome<()> {
     for (tenant, role) in memberships(db, name)?.items {
         audit::append(db, &tenant, &Deed::role_changed(name, Some(role), None), by)?;
     }
+    views::forget(db, None, name)?;
     // Roles, places in lists, sessions, tokens and links are deleted with it.
     db.prepare_cached("DELETE FROM users WHERE name = :name")?.execute(parameters)?;
     audit::append(db, Trail::Installation, &Deed::user_removed(name), by)
@@ -195,6 +196,7 @@ pub(super) fn remove_member(db: &Db, tenant: &TenantId, user: &UserName, by: &Ac
     if removed == 0 {
         return Err(no_member(user).into());
     }
+    views::forget(db, Some(tenant), user)?;
     end_sessions(db, user)?;
     audit::append(db, tenant, &Deed::role_changed(user, known(before), None), by)
 }

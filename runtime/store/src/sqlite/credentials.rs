@@ -82,7 +82,8 @@ pub(super) fn create_link(db: &Db, link: &OneTimeLink, by: &Actor) -> Outcome<()
 
 pub(super) const LINK: &str =
     "SELECT l.user_name FROM one_time_links l LEFT JOIN users u ON u.name = l.user_name
-     WHERE l.hash = :hash AND l.expires_at > :now AND u.is_suspended IS NOT TRUE";
+     WHERE l.hash = :hash AND l.expires_at > :now AND u.is_suspended IS NOT TRUE
+       AND u.issuer IS NULL";
 
 pub(super) fn link(db: &Db, hash: &LinkHash, now: Timestamp) -> Outcome<Option<LinkPurpose>> {
     let found: Option<Option<String>> = db
@@ -144,9 +145,9 @@ fn holds(db: &Db, user: &UserName, proof: &SignInProof) -> Outcome<bool> {
     let sql = format!("SELECT {PROOF_COLUMNS} FROM users WHERE name = :user");
     let mut statement = db.prepare_cached(&sql)?;
     let held = first(statement.query(named_params! {":user": user.as_str()})?, |row| {
-        let StoredPassword { hash, is_suspended } = stored_password(row)?;
+        let StoredPassword { hash, is_suspended, is_external } = stored_password(row)?;
         let is_shown = match proof {
-            SignInProof::Password(shown) => hash.as_ref() == Some(shown),
+            SignInProof::Password(shown) => !is_external && hash.as_ref() == Some(shown),
             SignInProof::External(shown) => {
                 row.maybe_text("issuer")?.as_ref() == Some(&shown.issuer)
                     && row.maybe_text("subject")?.as_ref() == Some(&shown.subject)

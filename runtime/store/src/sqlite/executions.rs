@@ -4,7 +4,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection as Db, Row as SqlRow, named_params, params_from_iter};
 use stepbox_batch::execution::standing::Standing;
 use stepbox_batch::execution::status::BatchStatus;
-use stepbox_batch::execution::{Ancestor, ExecutionFilter, ExecutionSummary, JobExecution, Remains};
+use stepbox_batch::execution::{
+    Ancestor, Choice, ExecutionFilter, ExecutionSummary, JobExecution, Narrowing, Range, Remains,
+    SEARCHED_MAX, Took,
+};
 use stepbox_batch::name::{JobExecutionId, TenantId};
 use stepbox_batch::ports::Listing;
 
@@ -14,7 +17,7 @@ use super::trouble::{Outcome, listed};
 use crate::record::execution::{
     COLUMNS, ExecutionRecord, Jobs, ancestor, columns_of_lists, not_found, standing as read_standing,
 };
-use crate::record::{Listed, json, stored_id};
+use crate::record::{Listed, json, stored, stored_id};
 
 pub(super) const STANDING: &str =
     "SELECT status, stoppable, lease_expires_at, set_aside IS NOT NULL AS is_set_aside,
@@ -67,16 +70,16 @@ fn summary(db: &Db, tenant: &TenantId, row: &SqlRow<'_>, jobs: &mut Jobs) -> Out
 /// The newest executions in several statuses are the newest of the newest in each status: SQLite reads as many of each
 /// as the list may have, and not all of them.
 pub(super) fn list_statement(tenant: &TenantId, filter: &ExecutionFilter) -> (String, Vec<Value>) {
-    let (columns, limit) = (columns_of_lists(), limit(filter));
-    let (source, conditions, values) = match (&filter.instance, &filter.job, &filter.statuses[..]) {
-        (None, None, [_, _, ..]) => {
+    let (columns, limit, order) = (columns_of_lists(), limit(filter), order(filter));
+    let (source, conditions, values) = match (index(filter), &filter.statuses[..]) {
+        (BY_STATUS, [_, _, ..]) => {
             let any = ExecutionFilter { statuses: Vec::new(), ..filter.clone() };
             let (_, conditions, values) = conditions(tenant, &any);
             let of_status = |status: &BatchStatus| {
                 format!(
                     "SELECT id FROM (
-                         SELECT id FROM job_executions e INDEXED BY job_executions_by_status
-                         WHERE {conditions} AND status = {} ORDER BY id DESC LIMIT {limit})",
+                         SELECT id FROM job_executions e INDEXED BY {BY_STATUS}
+                         WHERE {conditions} AND status = {} ORDER BY id {order} LIMIT {limit})",
                     status.number()
                 )
             };
@@ -85,7 +88,20 @@ pub(super) fn list_statement(tenant: &TenantId, filter: &ExecutionFilter) -> (St
         }
         _ => conditions(tenant, filter),
     };
-    (format!("SELECT {columns} FROM {source} WHERE {conditions} ORDER BY id DESC LIMIT {limit}"), values)
+    (format!("SELECT {columns} FROM {source} WHERE {conditions} ORDER BY id {order} LIMIT {limit}"), values)
+}
+
+/// The statement that counts the executions of a filter, up to a number.
+pub(super) fn count_statement(tenant: &TenantId, filter: &ExecutionFilter, max: u32) -> (String, Vec<Value>) {
+    let (source, conditions, values) = conditions(tenant, filter);
+    (format!("SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {conditions} LIMIT {max})"), values)
+}
+
+/// How many executions match, counted up to `max`.
+pub(super) fn count(db: &Db, tenant: &TenantId, filter: &ExecutionFilter, max: u32) -> Outcome<u64> {
+    let (sql, values) = count_statement(tenant, filter, max);
+    let count: i64 = db.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?;
+    Ok(count.unsigned_abs())
 }
 
 /// An execution continues an older one only, so a damaged number cannot lead in a circle.
@@ -123,50 +139,188 @@ pub(super) fn remains(db: &Db, tenant: &TenantId, id: JobExecutionId) -> Outcome
     Ok(Some(remains))
 }
 
+/// The index of lists in a status.
+const BY_STATUS: &str = "job_executions_by_status";
+/// The index of all executions but parts. It has every column that a list is narrowed by.
+const WHOLES: &str = "job_executions_wholes";
+
+/// The index to use. It is named because SQLite does not know which values are rare, and would sometimes use the wrong
+/// one. An index without a column that is asked for would have to read rows that are not wanted.
+fn index(filter: &ExecutionFilter) -> &'static str {
+    let ExecutionFilter { instance, job, statuses, narrowing, .. } = filter;
+    let is_narrow = !Narrowing { is_restarted: None, ..narrowing.clone() }.is_all();
+    // Few executions have not ended.
+    let is_open = !statuses.is_empty() && statuses.iter().all(|status| !status.has_ended());
+    match (is_narrow, instance, job, statuses.is_empty()) {
+        (true, ..) if is_open => BY_STATUS,
+        (true, ..) => WHOLES,
+        (false, Some(_), ..) => "job_executions_by_instance",
+        (false, None, Some(_), _) => "job_executions_by_job",
+        (false, None, None, false) => BY_STATUS,
+        (false, None, None, true) => WHOLES,
+    }
+}
+
 /// The filter as SQL, in which parameter `?1` is the tenant: the table with the index to use, and the conditions.
-/// The index is named because SQLite does not know which values are rare, and would sometimes use the wrong one.
 pub(super) fn conditions(tenant: &TenantId, filter: &ExecutionFilter) -> (String, String, Vec<Value>) {
-    let ExecutionFilter { instance, job, statuses, hidden, created_since, created_before, before, limit: _ } =
-        filter;
-    let (mut texts, mut values) = (vec!["partition_of IS NULL".to_owned()], Vec::new());
-    let mut add = |text: &str, value: Value| {
-        values.push(value);
-        texts.push(text.replace('?', &format!("?{}", values.len())));
-    };
-    add("tenant = ?", tenant.to_string().into());
+    let ExecutionFilter {
+        instance,
+        job,
+        statuses,
+        hidden,
+        created_since,
+        created_before,
+        narrowing,
+        before,
+        after,
+        is_oldest_first: _,
+        limit: _,
+    } = filter;
+    let mut sql = Conditions { texts: vec!["partition_of IS NULL".to_owned()], values: Vec::new() };
+    sql.add("tenant = ?", tenant.to_string());
     if let Some(code) = instance {
-        add("instance = ?", code.to_string().into());
+        sql.add("instance = ?", code.to_string());
     }
     if let Some(job) = job {
-        add("job_name = ?", job.to_string().into());
+        sql.add("job_name = ?", job.to_string());
     }
     if !hidden.is_empty() {
-        add("instance NOT IN (SELECT value FROM json_each(?))", json(hidden).into());
+        sql.add("instance NOT IN (SELECT value FROM json_each(?))", json(hidden));
     }
     if let Some(moment) = created_since {
-        add("created_at >= ?", moment.0.into());
+        sql.add("created_at >= ?", moment.0);
     }
     if let Some(moment) = created_before {
-        add("created_at < ?", moment.0.into());
+        sql.add("created_at < ?", moment.0);
     }
     if let Some(id) = before {
-        add("id < ?", stored_id(*id).into());
+        sql.add("id < ?", stored_id(*id));
+    }
+    if let Some(id) = after {
+        sql.add("id > ?", stored_id(*id));
     }
     match statuses[..] {
         [] => {}
-        [status] => add("status = ?", i64::from(status.number()).into()),
+        [status] => sql.add("status = ?", i64::from(status.number())),
         _ => {
             let numbers: Vec<_> = statuses.iter().map(|status| status.number().to_string()).collect();
-            texts.push(format!("status IN ({})", numbers.join(", ")));
+            sql.texts.push(format!("status IN ({})", numbers.join(", ")));
         }
     }
-    let index = match (instance, job, statuses.is_empty()) {
-        (Some(_), ..) => "job_executions_by_instance",
-        (None, Some(_), _) => "job_executions_by_job",
-        (None, None, false) => "job_executions_by_status",
-        (None, None, true) => "job_executions_wholes",
-    };
-    (format!("job_executions e INDEXED BY {index}"), texts.join(" AND "), values)
+    sql.narrow(narrowing);
+    (format!("job_executions e INDEXED BY {}", index(filter)), sql.texts.join(" AND "), sql.values)
+}
+
+/// Conditions and the values of their parameters.
+struct Conditions {
+    texts: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    /// The parameter that has this value.
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("?{}", self.values.len())
+    }
+
+    /// Adds a condition on one value, for which the `?` stands.
+    fn add(&mut self, text: &str, value: impl Into<Value>) {
+        let parameter = self.bind(value);
+        self.texts.push(text.replace('?', &parameter));
+    }
+
+    /// Adds the conditions on a column that may be null.
+    fn choose<T: serde::Serialize>(&mut self, column: &str, Choice { any_of, none_of }: &Choice<T>) {
+        const LIST: &str = "IN (SELECT value FROM json_each(?))";
+        if !any_of.is_empty() {
+            self.add(&format!("{column} {LIST}"), json(any_of));
+        }
+        if !none_of.is_empty() {
+            self.add(&format!("({column} IS NULL OR {column} NOT {LIST})"), json(none_of));
+        }
+    }
+
+    fn range(&mut self, what: &str, Range { min, max }: Range) {
+        if let Some(min) = min {
+            self.add(&format!("{what} >= ?"), stored(min));
+        }
+        if let Some(max) = max {
+            self.add(&format!("{what} <= ?"), stored(max));
+        }
+    }
+
+    fn narrow(&mut self, narrowing: &Narrowing) {
+        let Narrowing {
+            ids,
+            not_statuses,
+            instances,
+            jobs,
+            types,
+            connectors,
+            steps,
+            users,
+            warnings,
+            took,
+            is_restarted,
+            text,
+        } = narrowing;
+        if !ids.is_empty() {
+            let ids: Vec<_> = ids.iter().map(|id| stored_id(*id)).collect();
+            self.add("id IN (SELECT value FROM json_each(?))", json(&ids));
+        }
+        if !not_statuses.is_empty() {
+            let numbers: Vec<_> = not_statuses.iter().map(|status| status.number().to_string()).collect();
+            self.texts.push(format!("status NOT IN ({})", numbers.join(", ")));
+        }
+        self.choose("instance", instances);
+        self.choose("job_name", jobs);
+        self.choose("job_type", types);
+        self.choose("connector", connectors);
+        self.choose("user_name", users);
+        for (names, not) in [(&steps.any_of, ""), (&steps.none_of, "NOT ")] {
+            if !names.is_empty() {
+                // Each name in its quotes, so that no part of another one is found.
+                let has = |name| format!("instr(step_names, {}) > 0", self.bind(json(name)));
+                let has_any = names.iter().map(has).collect::<Vec<_>>().join(" OR ");
+                self.texts.push(format!("{not}({has_any})"));
+            }
+        }
+        self.range("warning_count", *warnings);
+        if let Some(Took { ms, now }) = took {
+            let took = format!("coalesce(ended_at, {}) - started_at", self.bind(now.0));
+            for (sign, bound) in [(">=", ms.min), ("<=", ms.max)] {
+                if let Some(bound) = bound {
+                    let bound = self.bind(stored(bound));
+                    self.texts.push(format!("{took} {sign} {bound}"));
+                }
+            }
+        }
+        if let Some(is_restarted) = is_restarted {
+            let not = if *is_restarted { "" } else { "NOT " };
+            self.texts.push(format!(
+                "{not}EXISTS (SELECT 1 FROM job_executions n INDEXED BY job_executions_by_restart
+                     WHERE n.tenant = ?1 AND n.restart_of = e.id)"
+            ));
+        }
+        if let Some(text) = text {
+            let text = self.bind(text.to_ascii_lowercase());
+            self.texts.push(format!(
+                "(instr(lower(instance), {text}) > 0 OR instance IN (
+                     SELECT i.code FROM job_instances i WHERE i.tenant = ?1 AND instr(lower(i.label), {text}) > 0))"
+            ));
+            self.texts.push(format!(
+                "id >= coalesce((SELECT w.id FROM job_executions w INDEXED BY {WHOLES}
+                     WHERE w.tenant = ?1 AND w.partition_of IS NULL ORDER BY w.id DESC LIMIT 1 OFFSET {}), 0)",
+                SEARCHED_MAX - 1
+            ));
+        }
+    }
+}
+
+/// Lists are newest first, unless the filter says otherwise.
+fn order(filter: &ExecutionFilter) -> &'static str {
+    if filter.is_oldest_first { "ASC" } else { "DESC" }
 }
 
 /// For SQLite, a negative limit means all.

@@ -4,6 +4,7 @@ use rusqlite::{Connection as Db, named_params};
 use stepbox_batch::access::InstanceRights;
 use stepbox_batch::actor::Actor;
 use stepbox_batch::audit::Deed;
+use stepbox_batch::job::JobInstance;
 use stepbox_batch::name::{InstanceCode, TenantId};
 
 use super::trouble::Outcome;
@@ -56,6 +57,15 @@ pub(super) fn set(
     }
     let deed = Deed::instance_rights_changed(instance, &before.unwrap_or_default(), rights);
     audit::append(db, tenant, &deed, by)
+}
+
+/// Creates a copy of an instance, with its lists.
+pub(super) fn copy(db: &Db, copy: &JobInstance, original: &InstanceCode, by: &Actor) -> Outcome<JobInstance> {
+    let created = instances::create(db, copy, by)?;
+    let (tenant, code) = (&created.tenant, &created.code);
+    let rights = get(db, tenant, code)?.narrowed_by(&get(db, tenant, original)?);
+    set(db, tenant, code, &rights, by)?;
+    Ok(created)
 }
 
 pub(super) fn get(db: &Db, tenant: &TenantId, instance: &InstanceCode) -> Outcome<InstanceRights> {

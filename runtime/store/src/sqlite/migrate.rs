@@ -7,7 +7,7 @@ use super::trouble::{Outcome, Place};
 
 /// In order; the version of a schema is how many of these files were run. A released file is never changed; changes
 /// are new files.
-pub(super) const MIGRATIONS: [&str; 15] = [
+pub(super) const MIGRATIONS: [&str; 16] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_settings.sql"),
     include_str!("../../migrations/sqlite/0003_usage.sql"),
@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: [&str; 15] = [
     include_str!("../../migrations/sqlite/0013_versions.sql"),
     include_str!("../../migrations/sqlite/0014_pauses.sql"),
     include_str!("../../migrations/sqlite/0015_uploads.sql"),
+    include_str!("../../migrations/sqlite/0016_tracker.sql"),
 ];
 
 /// The version that this program reads and writes.

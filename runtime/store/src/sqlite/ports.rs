@@ -20,18 +20,22 @@ use stepbox_batch::execution::{
 use stepbox_batch::flow::Requests;
 use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::{InstanceVersion, JobInstance};
-use stepbox_batch::name::{ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId};
+use stepbox_batch::name::{
+    ConnectorCode, Digest, InstallationId, InstanceCode, JobExecutionId, TenantId, UserName,
+};
 use stepbox_batch::ports::{
     AuditTrail, EVENTS_PURGED_TOGETHER, EventPage, ExecutionJournal, Executions, Installation, Instances,
-    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, Uploads, Workers,
+    Inventory, JobQueue, Leases, Listing, Outbox, Parts, Result, SavedViews, Uploads, Workers,
 };
+use stepbox_batch::saved_view::SavedView;
 use stepbox_batch::uploaded_file::{FileId, FileQuota, FileUsage, UploadedFile};
 use stepbox_batch::worker::{Held, Worker};
 
 use super::writer::Durability;
 use super::{
     SqliteStore, audit, claim, components, connectors, endings, executions, idempotency, installation,
-    instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit, uploads, workers,
+    instance_rights, instances, leases, outbox, parts, pauses, purging, queue, rescue, steps, submit,
+    uploads, views, workers,
 };
 use crate::record::audit::Trail;
 use crate::record::idempotency::KeyRecord;
@@ -97,6 +101,17 @@ impl Instances for SqliteStore {
     async fn create_instance(&self, instance: &JobInstance, by: &Actor) -> Result<JobInstance> {
         let (instance, by) = (instance.clone(), by.clone());
         self.writer.write(Durability::Power, move |db| instances::create(db, &instance, &by)).await
+    }
+
+    async fn copy_instance(
+        &self,
+        copy: &JobInstance,
+        original: &InstanceCode,
+        by: &Actor,
+    ) -> Result<JobInstance> {
+        let (copy, original, by) = (copy.clone(), original.clone(), by.clone());
+        let copied = move |db: &_| instance_rights::copy(db, &copy, &original, &by);
+        self.writer.write(Durability::Power, copied).await
     }
 
     async fn update_instance(
@@ -224,6 +239,11 @@ impl Executions for SqliteStore {
     ) -> Result<Listing<ExecutionSummary>> {
         let (tenant, filter) = (tenant.clone(), filter.clone());
         self.readers.read(move |db| executions::list(db, &tenant, &filter)).await
+    }
+
+    async fn count_executions(&self, tenant: &TenantId, filter: &ExecutionFilter, max: u32) -> Result<u64> {
+        let (tenant, filter) = (tenant.clone(), filter.clone());
+        self.readers.read(move |db| executions::count(db, &tenant, &filter, max)).await
     }
 
     async fn remains(&self, tenant: &TenantId, id: JobExecutionId) -> Result<Option<Remains>> {
@@ -579,6 +599,24 @@ impl Uploads for SqliteStore {
     async fn is_known_file(&self, tenant: &TenantId, id: &FileId) -> Result<bool> {
         let (tenant, id) = (tenant.clone(), id.clone());
         self.readers.read(move |db| uploads::is_known(db, &tenant, &id)).await
+    }
+}
+
+#[async_trait]
+impl SavedViews for SqliteStore {
+    async fn views(&self, tenant: &TenantId, user: &UserName) -> Result<Vec<SavedView>> {
+        let (tenant, user) = (tenant.clone(), user.clone());
+        self.readers.read(move |db| views::list(db, &tenant, &user)).await
+    }
+
+    async fn put_view(&self, tenant: &TenantId, user: &UserName, view: &SavedView) -> Result<()> {
+        let (tenant, user, view) = (tenant.clone(), user.clone(), view.clone());
+        self.writer.write(Durability::Power, move |db| views::put(db, &tenant, &user, &view)).await
+    }
+
+    async fn remove_view(&self, tenant: &TenantId, user: &UserName, name: &str) -> Result<()> {
+        let (tenant, user, name) = (tenant.clone(), user.clone(), name.to_owned());
+        self.writer.write(Durability::Power, move |db| views::remove(db, &tenant, &user, &name)).await
     }
 }
 

@@ -136,12 +136,12 @@ fn insert(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> Outcome<i64>
              (tenant, instance, status, stoppable, created_at, updated_at, attempt, lease_token,
               lease_expires_at, heartbeat_at, restart_of, user_name, worker, exit_code,
               exit_description, failures, context, parameters, parameters_key, job, job_name,
-              partition_of, partition_step, partition_number, partition_count)
+              job_type, connector, step_names, partition_of, partition_step, partition_number, partition_count)
          VALUES
              (:tenant, :instance, :status, :stoppable, :created_at, :updated_at, :attempt, :attempt,
               :lease_expires_at, :heartbeat_at, :restart_of, :user_name, :worker, :exit_code,
               :exit_description, :failures, :context, :parameters, :parameters_key, :job, :job_name,
-              :partition_of, :partition_step, :partition_number, :partition_count)
+              :job_type, :connector, :step_names, :partition_of, :partition_step, :partition_number, :partition_count)
          RETURNING id",
     )?;
     let id = statement.query_row(
@@ -170,6 +170,9 @@ fn insert(db: &Db, new: &NewRecord, claim: Option<&ClaimRecord>) -> Outcome<i64>
             ":partition_count": accepted.partition.map(|partition| partition.count),
             ":job": accepted.job,
             ":job_name": accepted.job_name,
+            ":job_type": accepted.job_type,
+            ":connector": accepted.connector,
+            ":step_names": accepted.step_names,
         },
         |row| row.get(0),
     )?;

@@ -20,11 +20,3 @@ pub fn tenants(frame: &Frame) -> Markup {
         }
     }
 }
-
-/// The dashboard of a tenant.
-pub fn dashboard(frame: &Frame) -> Markup {
-    html! {
-        header.page-head { div { h1 { "Dashboard" } } }
-        p { (frame.reader.number(frame.running)) " running, " (frame.reader.number(frame.waiting)) " waiting" }
-    }
-}

@@ -13,7 +13,7 @@ const FILE_BYTES_MAX: u64 = (64 << 10) + 2;
 
 /// The source of a value.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Source<'a> {
+pub(in crate::config) enum Source<'a> {
     /// A file. A relative path starts in the data folder.
     File(&'a Path),
     /// An environment variable.
@@ -22,7 +22,7 @@ pub(super) enum Source<'a> {
 
 impl<'a> Source<'a> {
     /// The one source that is named. The error is a text that follows the word "has".
-    pub(super) fn of(file: Option<&'a Path>, env: Option<&'a str>) -> Result<Self, &'static str> {
+    pub(in crate::config) fn of(file: Option<&'a Path>, env: Option<&'a str>) -> Result<Self, &'static str> {
         match (file, env) {
             (Some(_), Some(_)) => Err("both `file` and `env`"),
             (None, None) => Err("neither `file` nor `env`"),
@@ -32,7 +32,7 @@ impl<'a> Source<'a> {
     }
 
     /// Reads the value. Messages call it `name`.
-    pub(super) fn read(self, name: &str, data_dir: &Path) -> Result<String, Problem> {
+    pub(in crate::config) fn read(self, name: &str, data_dir: &Path) -> Result<String, Problem> {
         match self {
             Self::File(path) => in_file(name, data_dir, path),
             Self::Environment(variable) => in_environment(name, variable),

@@ -55,6 +55,8 @@ async fn what_was_there_stays_and_everything_goes_on() {
     server.sql(name, "DELETE FROM job_executions; DELETE FROM job_instances").unwrap();
     conformance::queue::parts_wait_with_the_age_of_the_whole(&store).await;
     server.sql(name, "DELETE FROM job_executions; DELETE FROM job_instances").unwrap();
+    conformance::narrowing::goes_by_the_warnings_of_all_steps(&store).await;
+    server.sql(name, "DELETE FROM job_executions; DELETE FROM job_instances").unwrap();
     conformance::purging::takes_steps_and_warnings_along(&store).await;
 
     let drop = "DROP TABLE warnings_1, step_executions_1;

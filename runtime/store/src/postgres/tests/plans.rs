@@ -5,13 +5,13 @@ use stepbox_batch::audit::Deed;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::execution::queue::Enqueue;
 use stepbox_batch::execution::status::BatchStatus;
-use stepbox_batch::execution::{ExecutionFilter, JobExecution, Save};
+use stepbox_batch::execution::{ExecutionFilter, JobExecution, Save, filter_text};
 use stepbox_batch::name::{JobExecutionId, JobName};
 use stepbox_store_testing::sample::*;
 use stepbox_test_postgres::Server;
 
 use super::super::connection::{Db, Named};
-use super::super::executions::{self, conditions, list_of, list_statement};
+use super::super::executions::{self, conditions, count_statement, list_of, list_statement};
 use super::super::value::{Value, named, numbered};
 use super::super::{
     Address, PostgresOptions, PostgresStore, audit, claim, credentials, instance_rights, leases, outbox,
@@ -49,7 +49,7 @@ const SMALL: [&str; 6] = [
 const ENDED: &str = "
     SET session_replication_role = replica;
     CREATE TEMP TABLE indexes AS
-        SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND indexname ~ '_(by_|open|running)';
+        SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND indexname ~ '_(by_|open|running|wholes)';
     DO $$ DECLARE name TEXT; BEGIN
         FOR name IN SELECT indexname FROM indexes LOOP EXECUTE 'DROP INDEX ' || name; END LOOP;
     END $$;
@@ -267,6 +267,8 @@ async fn lists(plans: &mut Plans) {
     let all = ExecutionFilter { limit: 20, ..ExecutionFilter::default() };
     let several = vec![BatchStatus::Failed, BatchStatus::Stopped];
     let greet = JobName::new("j2").unwrap();
+    let everything = "-status:FAILED -instance:a profile:b,c type:export -type:x connector:acme -connector:x -job:x \
+                      job:a,b step:a,b -step:c user:julia -user:max took:1s..1m warnings:1..10 restarted:yes 41 words";
     let filters = [
         ("latest", all.clone()),
         ("of an instance", ExecutionFilter { instance: Some(code("i7")), ..all.clone() }),
@@ -279,6 +281,11 @@ async fn lists(plans: &mut Plans) {
         ("without hidden ones", ExecutionFilter { hidden: vec![code("i7")], ..all.clone() }),
         ("before one", ExecutionFilter { before: Some(JobExecutionId(500_000)), ..all.clone() }),
         ("of an age", ExecutionFilter { created_before: Some(Timestamp(500_000)), ..all.clone() }),
+        ("of everything there is to say", narrowed(&all, everything)),
+        ("of a user", narrowed(&all, "user:julia")),
+        ("of a user, that run", narrowed(&all, "user:julia status:STARTED,STOPPING")),
+        ("that failed and are not continued", narrowed(&all, "restarted:no")),
+        ("with a word", narrowed(&all, "words")),
         (
             "of an instance, in a status",
             ExecutionFilter {
@@ -292,13 +299,15 @@ async fn lists(plans: &mut Plans) {
         let tenant = tenant();
         let (sql, values) = list_statement(&tenant, &filter);
         plans.check(&format!("executions: {what}"), &sql, &values).await;
+        let (sql, values) = count_statement(&tenant, &filter, 10_001);
+        plans.check(&format!("count: {what}"), &sql, &values).await;
         let (conditions, mut values) = conditions(&tenant, &filter);
         values.push(("limit", audit::limit_of(filter.limit)));
         plans.check(&format!("purge: {what}"), &purging::statement(&conditions), &values).await;
     }
     let values =
         named! {"tenant": "default", "id": 5_i64, "ids": vec![5_i64, 7], "limit": 20_i64, "skip": 7_i64};
-    let one = list_of("e.tenant = :tenant AND e.id = :id");
+    let one = list_of("e.tenant = :tenant AND e.id = :id", "DESC");
     plans.check("an execution", &one, &values).await;
     plans.check("its steps", steps::OF_EXECUTIONS, &values).await;
     plans.check("its steps in a list", steps::SHOWN, &values).await;
@@ -315,6 +324,11 @@ async fn lists(plans: &mut Plans) {
         plans.check("events", &outbox::page_statement(is_of_tenant), &events).await;
         plans.check("progress of all", &outbox::checkpointed_statement(is_of_tenant), &events).await;
     }
+}
+
+fn narrowed(filter: &ExecutionFilter, text: &str) -> ExecutionFilter {
+    let read = filter_text::parse(text, NOW, &jiff::tz::TimeZone::UTC).unwrap();
+    ExecutionFilter { limit: filter.limit, ..read }
 }
 
 async fn access(plans: &mut Plans) {

@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use stepbox_batch::audit::{AuditAction, AuditFilter};
 use stepbox_batch::clock::Timestamp;
-use stepbox_batch::execution::ExecutionFilter;
 use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{Choice, ExecutionFilter, Narrowing, filter_text};
 use stepbox_batch::name::{JobExecutionId, JobName};
 use stepbox_store_testing::sample::access::name;
 use stepbox_store_testing::sample::*;
@@ -73,6 +73,8 @@ async fn no_hot_statement_reads_a_table_from_end_to_end() {
             check(format!("list {what}"), index, &sql, &values);
             let (sql, values) = purging::purge_statement(&tenant(), &filter);
             check(format!("purge {what}"), index, &sql, &values);
+            let (sql, values) = executions::count_statement(&tenant(), &filter, 10_001);
+            check(format!("count {what}"), index, &sql, &values);
         }
         for (index, filter) in audit_lists() {
             let (sql, values) = audit::list_statement(Trail::Tenant(&tenant()), &filter);
@@ -114,6 +116,12 @@ fn execution_lists() -> Vec<(&'static str, &'static str, ExecutionFilter)> {
     let several = vec![BatchStatus::Failed, BatchStatus::Stopped];
     let greet = ExecutionFilter { job: Some(JobName::new("greet").unwrap()), ..all.clone() };
     let old = Some(Timestamp(NOW.0 - 1_000_000));
+    let of_julia = Narrowing {
+        users: Choice { any_of: vec!["julia".to_owned()], none_of: Vec::new() },
+        ..Narrowing::default()
+    };
+    let running =
+        ExecutionFilter { statuses: vec![BatchStatus::Started, BatchStatus::Stopping], ..all.clone() };
     vec![
         ("all", wholes, all.clone()),
         ("before one", wholes, ExecutionFilter { before: Some(JobExecutionId(1000)), ..all.clone() }),
@@ -132,8 +140,33 @@ fn execution_lists() -> Vec<(&'static str, &'static str, ExecutionFilter)> {
         ("of a job and age", by_job, ExecutionFilter { created_since: old, ..greet }),
         ("since a moment", wholes, ExecutionFilter { created_since: old, ..all.clone() }),
         ("without hidden ones", wholes, ExecutionFilter { hidden: vec![code("nightly")], ..all.clone() }),
-        ("in a status, of an age", by_status, ExecutionFilter { created_before: old, ..failed }),
+        (
+            "that failed and are not continued",
+            by_status,
+            narrowed(&failed, Narrowing { is_restarted: Some(false), ..Narrowing::default() }),
+        ),
+        ("in a status, of an age", by_status, ExecutionFilter { created_before: old, ..failed.clone() }),
+        ("of a user", wholes, narrowed(&all, of_julia.clone())),
+        ("of a user, that failed", wholes, narrowed(&failed, of_julia.clone())),
+        ("of a user, that run", by_status, narrowed(&running, of_julia)),
+        ("of everything there is to say", wholes, narrowed(&all, everything())),
+        (
+            "with a number",
+            wholes,
+            narrowed(&all, Narrowing { ids: vec![JobExecutionId(7)], ..Narrowing::default() }),
+        ),
     ]
+}
+
+fn narrowed(filter: &ExecutionFilter, narrowing: Narrowing) -> ExecutionFilter {
+    ExecutionFilter { narrowing, ..filter.clone() }
+}
+
+/// A narrowing of every kind.
+fn everything() -> Narrowing {
+    let text = "-status:FAILED -instance:a profile:b,c type:export -type:x connector:acme -connector:x -job:x job:a,b \
+                step:a,b -step:c user:julia -user:max took:1s..1m warnings:1..10 restarted:yes 41 some words";
+    filter_text::parse(text, NOW, &jiff::tz::TimeZone::UTC).unwrap().narrowing
 }
 
 fn audit_lists() -> Vec<(&'static str, AuditFilter)> {

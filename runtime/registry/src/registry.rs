@@ -1,8 +1,8 @@
 //! Requests to a registry: for manifests and layers, and for the token that the registry may require.
 //!
 //! The answers come from another machine. Each has a largest length and a time limit. The registry does not decide
-//! where credentials go: they go to the registry itself, or to hosts that the command names, and never without TLS if
-//! the registry has it.
+//! where credentials go: they go to the registry itself, or to hosts that the caller names, and never without TLS if the
+//! registry has it. Nor does it decide where requests go: each is judged, redirects included.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
-use stepbox::COMPONENT_BYTES_MAX;
 
-use super::error::{PullError, cut, with_causes};
-use super::{Credentials, MANIFEST_MEDIA_TYPE};
+use crate::error::{PullError, cut, with_causes};
+use crate::reach::Reach;
+use crate::{Credentials, MANIFEST_MEDIA_TYPE, Pull, is_loopback, reference};
 
 /// The most bytes of a manifest: the most that registries accept.
 const MANIFEST_BYTES_MAX: usize = 4 << 20;
@@ -34,13 +34,15 @@ const LOGINS: [(&str, &str); 2] =
     [("index.docker.io", "auth.docker.io"), ("registry-1.docker.io", "auth.docker.io")];
 
 /// A registry, and the credentials for it.
-pub(super) struct Registry<'a> {
+pub(crate) struct Registry<'a> {
     image: &'a Reference,
     base: Url,
     is_plain: bool,
     credentials: Option<Credentials>,
     /// Further hosts that may receive credentials: `auth.example.com`, with a port or for any port.
     auth_hosts: &'a [String],
+    bytes_max: usize,
+    reach: Reach,
     client: Client,
     /// For tokens. It follows no redirects.
     strict_client: Client,
@@ -64,12 +66,9 @@ struct Token {
 }
 
 impl<'a> Registry<'a> {
-    pub(super) fn new(
-        image: &'a Reference,
-        credentials: Option<Credentials>,
-        is_plain: bool,
-        auth_hosts: &'a [String],
-    ) -> Result<Self, PullError> {
+    pub(crate) fn new(image: &'a Reference, pull: Pull<'a>) -> Result<Self, PullError> {
+        let Pull { credentials, plain_http, auth_hosts, bytes_max, reach, reference: _ } = pull;
+        let is_plain = plain_http || is_loopback(image.registry());
         let scheme = if is_plain { "http" } else { "https" };
         let failed = |problem: String| PullError::Client { problem };
         let base = Url::parse(&format!("{scheme}://{}/v2/{}/", image.resolve_registry(), image.repository()));
@@ -81,31 +80,50 @@ impl<'a> Registry<'a> {
                 .read_timeout(Duration::from_secs(STILL_SECONDS_MAX))
                 .referer(false)
                 .redirect(redirects);
-            client.build().map_err(|error| failed(with_causes(&error)))
+            reach.limit(client).build().map_err(|error| failed(with_causes(&error)))
         };
         // The client removes credentials when another host is next. A redirect never leaves TLS.
+        let judge = reach.clone();
         let follow = move |attempt: Attempt<'_>| {
             let is_private = attempt.url().scheme() == "https" || is_plain;
-            match attempt.previous().len() {
-                0..REDIRECTS_MAX if is_private => attempt.follow(),
+            match (attempt.previous().len(), judge.refusal(attempt.url())) {
+                (_, Some(refusal)) => attempt.error(refusal),
+                (0..REDIRECTS_MAX, None) if is_private => attempt.follow(),
                 _ => attempt.stop(),
             }
         };
         let (client, strict_client) = (client(Policy::custom(follow))?, client(Policy::none())?);
-        Ok(Self { image, base, is_plain, credentials, auth_hosts, client, strict_client, pass: None })
+        Ok(Self {
+            image,
+            base,
+            is_plain,
+            credentials,
+            auth_hosts,
+            bytes_max,
+            reach,
+            client,
+            strict_client,
+            pass: None,
+        })
+    }
+
+    /// The most bytes of a component.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes_max
     }
 
     /// The bytes of a manifest, by its digest or its tag.
-    pub(super) async fn manifest(&mut self, name: &str) -> Result<Vec<u8>, PullError> {
+    pub(crate) async fn manifest(&mut self, name: &str) -> Result<Vec<u8>, PullError> {
         let answer = self.get(&format!("manifests/{name}"), MANIFEST_MEDIA_TYPE).await?;
         let too_long = || self.failed(format!("its manifest has more than {MANIFEST_BYTES_MAX} bytes"));
         self.body(answer, MANIFEST_BYTES_MAX).await?.ok_or_else(too_long)
     }
 
     /// The bytes of a layer, by its digest. Other places that a manifest may name for it are ignored.
-    pub(super) async fn layer(&mut self, digest: &str) -> Result<Vec<u8>, PullError> {
+    pub(crate) async fn layer(&mut self, digest: &str) -> Result<Vec<u8>, PullError> {
         let answer = self.get(&format!("blobs/{digest}"), "*/*").await?;
-        self.body(answer, COMPONENT_BYTES_MAX).await?.ok_or(PullError::TooLarge)
+        let bytes_max = self.bytes_max;
+        self.body(answer, bytes_max).await?.ok_or(PullError::TooLarge { bytes_max })
     }
 
     /// Sends a request, and repeats it once with the authorization that the registry requires.
@@ -126,9 +144,7 @@ impl<'a> Registry<'a> {
         }
         match answer.status() {
             status if status.is_success() => Ok(answer),
-            StatusCode::NOT_FOUND => {
-                Err(PullError::NotFound { reference: super::reference::text(self.image) })
-            }
+            StatusCode::NOT_FOUND => Err(PullError::NotFound { reference: reference::text(self.image) }),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.refused()),
             status => {
                 let words = self.words(answer).await;
@@ -138,6 +154,7 @@ impl<'a> Registry<'a> {
     }
 
     async fn send(&self, url: Url, accept: &'static str) -> Result<Response, PullError> {
+        self.judge(&url)?;
         let mut request = self.client.get(url).header(ACCEPT, accept);
         if let Some(pass) = &self.pass {
             request = request.header(AUTHORIZATION, pass);
@@ -149,6 +166,7 @@ impl<'a> Registry<'a> {
     /// needed.
     async fn token(&self, realm: &str, service: Option<String>) -> Result<HeaderValue, PullError> {
         let mut url = self.realm(realm)?;
+        self.judge(&url)?;
         url.query_pairs_mut().append_pair("scope", &format!("repository:{}:pull", self.image.repository()));
         if let Some(service) = service {
             url.query_pairs_mut().append_pair("service", &service);
@@ -218,6 +236,11 @@ impl<'a> Registry<'a> {
         cut(&String::from_utf8_lossy(&bytes))
     }
 
+    /// Refuses a request that may not be sent from here.
+    fn judge(&self, url: &Url) -> Result<(), PullError> {
+        self.reach.refusal(url).map_or(Ok(()), |refusal| Err(self.failed(refusal)))
+    }
+
     fn refused(&self) -> PullError {
         let problem = "these credentials, or none, do not do".to_owned();
         PullError::Unauthorized { registry: self.image.registry().to_owned(), problem }
@@ -284,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_go_where_the_command_says() {
+    fn credentials_go_where_the_caller_says() {
         let check = |registry: &str, is_plain: bool, auth_hosts: &[&str], realm: &str, expected: &str| {
             let image = Reference::try_from(format!("{registry}/acme/a:1")).expect("a reference");
             let credentials =
@@ -292,7 +315,15 @@ mod tests {
             let auth_hosts: Vec<String> = auth_hosts.iter().map(|&host| host.to_owned()).collect();
             // Fails only if a provider is installed already.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            let asker = Registry::new(&image, credentials, is_plain, &auth_hosts).expect("a client");
+            let pull = Pull {
+                reference: "",
+                credentials,
+                plain_http: is_plain,
+                auth_hosts: &auth_hosts,
+                bytes_max: 1,
+                reach: Reach::Machine,
+            };
+            let asker = Registry::new(&image, pull).expect("a client");
             let found =
                 asker.realm(realm).map_or_else(|error| error.code().to_owned(), |url| url.to_string());
             assert_eq!(found, expected, "{registry} {realm}");

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use oci_spec::distribution::Reference;
 
-use super::PullError;
+use crate::PullError;
 
 const SCHEME: &str = "oci://";
 
