@@ -19,6 +19,7 @@ use stepbox_batch::visible::on_one_line;
 use crate::frame::{Frame, part};
 use crate::icons::icon;
 use crate::problem::note;
+use crate::prose::prose;
 use crate::reader::Reader;
 use crate::status::{pill, word};
 use progress::Progress;
@@ -263,7 +264,7 @@ fn failure(frame: &Frame, reader: &Reader, shown: &Shown) -> Markup {
             @if let Some(why) = &execution.set_aside {
                 section.note.warn aria-labelledby="set-aside" {
                     h2 #set-aside { "It is set aside" }
-                    p { (text(why)) " No worker takes it until the store is repaired." }
+                    p { (prose(why)) " No worker takes it until the store is repaired." }
                 }
             }
             @if execution.status == Status::Failed && !all.is_empty() {
@@ -309,8 +310,8 @@ fn problem(frame: &Frame, shown: &Shown, failure: &Failure) -> Markup {
         failure.remedies.iter().filter_map(|remedy| about::remedy(frame, shown, remedy)).collect();
     html! {
         dl.problem {
-            dt { "cause" } dd { (text(&failure.to_string())) }
-            @if !failure.help.is_empty() { dt { "help" } dd { (text(&failure.help)) } }
+            dt { "cause" } dd { (prose(&failure.to_string())) }
+            @if !failure.help.is_empty() { dt { "help" } dd { (prose(&failure.help)) } }
             @for (place, remedy) in remedies.iter().enumerate() {
                 dt { @if place == 0 && failure.help.is_empty() { "help" } @else { "or" } }
                 dd { (remedy) }

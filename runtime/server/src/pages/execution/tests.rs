@@ -194,8 +194,9 @@ async fn a_log_is_shown_searched_and_saved() {
         earlier.contains("id=\"L3000\"") && !earlier.contains("id=\"L3001\"") && !earlier.contains("/moving")
     );
     let around = get("?line=1234").await;
+    assert!(around.contains("<p id=\"L1234\" data-level=\"info\" class=\"hit\">"));
     assert!(
-        around.contains("<p id=\"L1234\" data-level=\"info\" class=\"hit\">") && around.contains("id=\"L1\"")
+        around.contains("id=\"L234\"") && around.contains("id=\"L2233\"") && !around.contains("id=\"L2234\"")
     );
     let errors = get("?level=error&step=&search=MESSAGE").await;
     assert_eq!(errors.matches("data-level=\"error\"").count(), 5);

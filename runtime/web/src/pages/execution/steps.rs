@@ -8,6 +8,7 @@ use super::progress::{Progress, between, has_items, sum};
 use super::{Part, Shown, text};
 use crate::frame::Frame;
 use crate::icons::icon;
+use crate::prose::prose;
 use crate::reader::Reader;
 use crate::status::status;
 
@@ -203,7 +204,7 @@ fn ran(reader: &Reader, shown: &Shown, run: &StepExecution) -> Markup {
             dt { "Begun" }
             dd { (reader.number(run.starts.into())) " times" @if run.retries > 0 { ", " (reader.number(run.retries.into())) " retries used" } }
         }
-        @for error in &run.errors { dt { "Error" } dd { (text(error)) } }
+        @for error in &run.errors { dt { "Error" } dd { (prose(error)) } }
         @if run.exit_status.code != run.status.as_str() && shown.execution.status.has_ended() {
             dt { "Exit status" } dd { code { (text(&run.exit_status.code)) } }
         }

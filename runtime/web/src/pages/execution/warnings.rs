@@ -9,6 +9,7 @@ use super::{Shown, text};
 use crate::frame::{Frame, part};
 use crate::icons::icon;
 use crate::list::none;
+use crate::prose::prose;
 
 /// How long an item is shown at most, in characters. A download has all of it.
 const ITEM_CHARS_MAX: usize = 600;
@@ -102,7 +103,7 @@ fn whole(warning: &Warning) -> Markup {
         tr {
             td.nowrap data-label="Place" { (text(&warning.place)) }
             td.wide data-label="Why" {
-                (text(&warning.reason))
+                (prose(&warning.reason))
                 span.sub { code { (text(&warning.code)) } ", step " (text(&warning.step)) }
             }
             td.wide data-label="Item" {
