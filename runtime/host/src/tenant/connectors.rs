@@ -26,7 +26,30 @@ impl Tenant {
     /// Fails if existing instances could run before and could not run with the new connector. Executions keep
     /// the job that they were submitted with.
     pub async fn install_connector(&self, folder: &Path) -> Result<Connector, Error> {
-        let connector = self.connector_in(folder).await?;
+        self.put_unless_it_breaks(self.connector_in(self.given(folder)?).await?).await
+    }
+
+    /// Installs the connector in a folder like [`install_connector`](Self::install_connector), even if
+    /// instances can no longer run.
+    pub async fn replace_connector(&self, folder: &Path) -> Result<Connector, Error> {
+        self.put_connector(self.connector_in(self.given(folder)?).await?).await
+    }
+
+    /// Installs a connector like [`install_connector`](Self::install_connector) from a folder that this program has
+    /// made itself, such as an unpacked package.
+    ///
+    /// The folder may be in the data folder. The program must have written each file in the folder: a hard link to a
+    /// file of the installation would be read.
+    pub async fn install_package(&self, folder: &Path) -> Result<Connector, Error> {
+        self.put_unless_it_breaks(self.connector_in(opened(folder)?).await?).await
+    }
+
+    /// Installs a package like [`install_package`](Self::install_package), even if instances can no longer run.
+    pub async fn replace_with_package(&self, folder: &Path) -> Result<Connector, Error> {
+        self.put_connector(self.connector_in(opened(folder)?).await?).await
+    }
+
+    async fn put_unless_it_breaks(&self, connector: Connector) -> Result<Connector, Error> {
         let instances = self.broken_by(&connector).await?;
         if !instances.is_empty() {
             return Err(Error::BreaksInstances { connector: connector.code, instances });
@@ -34,10 +57,9 @@ impl Tenant {
         self.put_connector(connector).await
     }
 
-    /// Installs the connector in a folder like [`install_connector`](Self::install_connector), even if
-    /// instances can no longer run.
-    pub async fn replace_connector(&self, folder: &Path) -> Result<Connector, Error> {
-        self.put_connector(self.connector_in(folder).await?).await
+    /// A folder that somebody names, which may have anything in it.
+    fn given(&self, folder: &Path) -> Result<ConnectorFolder, Error> {
+        Ok(opened(folder)?.behind(&self.installation.wall))
     }
 
     async fn put_connector(&self, connector: Connector) -> Result<Connector, Error> {
@@ -46,10 +68,7 @@ impl Tenant {
     }
 
     /// Reads and checks the connector in a folder, and uploads its components.
-    async fn connector_in(&self, folder: &Path) -> Result<Connector, Error> {
-        let opened =
-            ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error))?;
-        let folder = opened.behind(&self.installation.wall);
+    async fn connector_in(&self, folder: ConnectorFolder) -> Result<Connector, Error> {
         let file = ConnectorFile::read(&folder, &self.known().await?)?;
         let mut components = BTreeMap::new();
         for (name, source) in file.components() {
@@ -229,6 +248,10 @@ impl Tenant {
             None => Ok(()),
         }
     }
+}
+
+fn opened(folder: &Path) -> Result<ConnectorFolder, Error> {
+    ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error))
 }
 
 /// Why an instance cannot run with a connector; `None` if it can.

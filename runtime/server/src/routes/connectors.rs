@@ -44,7 +44,12 @@ async fn list(
     Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
 ) -> Result<List<ConnectorSummary>, Failure> {
     let connectors = may.tenant().connectors().await?;
-    Ok(List::of(page, connectors, |connector| connector.code.to_string(), ConnectorSummary::of))
+    let native = connectors.items.first().map(|connector| connector.code.clone());
+    // The native connector comes first, and the others by code.
+    let key = |connector: &inventory::Connector| {
+        format!("{}{}", u8::from(native.as_ref() != Some(&connector.code)), connector.code)
+    };
+    Ok(List::of(page, connectors, key, ConnectorSummary::of))
 }
 
 async fn install(
@@ -54,9 +59,9 @@ async fn install(
     tools.limits.upload(&who)?;
     let folder = package.unpack(&tools.spool).await?;
     let (tenant, path) = (may.tenant(), folder.path());
-    let installed = match tenant.install_connector(path).await {
+    let installed = match tenant.install_package(path).await {
         Err(Error::BreaksInstances { instances, .. }) if force => {
-            tenant.replace_connector(path).await.map(|connector| (connector, instances))
+            tenant.replace_with_package(path).await.map(|connector| (connector, instances))
         }
         installed => installed.map(|connector| (connector, Vec::new())),
     };

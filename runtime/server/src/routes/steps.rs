@@ -79,8 +79,10 @@ async fn list(
     Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
 ) -> Result<List<Component>, Failure> {
     let components = may.tenant().components().await?;
+    // By name, and the newest first, which is the one that the name alone means.
     let key = |component: &inventory::Component| {
-        format!("{}@{} {}", component.name, component.version, component.digest)
+        let age = i64::MAX - component.uploaded_at.0;
+        format!("{}\n{age:020} {}", component.name, component.digest)
     };
     Ok(List::of(page, components, key, Component::of))
 }
