@@ -19,6 +19,7 @@ use stepbox_store_testing::interposed::{Call, Interposed, Interposer};
 use stepbox_tests::alone::{Watch, is_alone};
 
 use crate::egress;
+use crate::forms;
 use crate::secrets;
 use crate::support::{Installation, Manner, Server, counts, ending, local, summary, until};
 
@@ -126,6 +127,12 @@ async fn spins_forever() {
     assert_eq!(ending(&running.wait().await.unwrap()), "STOPPED");
     let expected = Counters { stops_forced: 1, ..Counters::default() };
     assert_eq!(installation.tenant.counters(), expected);
+}
+
+/// What a person sees of each lie, and how it ended: `tests/forms.rs` has the rest.
+#[tokio::test]
+async fn lies_in_forms() {
+    forms::every_lie_leaves_the_form_without_help().await;
 }
 
 #[tokio::test]

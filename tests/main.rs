@@ -14,6 +14,7 @@ mod faults;
 mod files;
 mod floods;
 mod flow;
+mod forms;
 mod guests;
 mod installations;
 mod interrupted;

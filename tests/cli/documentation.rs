@@ -49,6 +49,7 @@ fn every_field_of_the_json_is_described() {
     let folder = with_connector();
     let create = "stepbox instances create";
     let commands = [
+        "stepbox connectors preview csv-notify",
         "stepbox connectors add csv-notify",
         "stepbox connectors list",
         "stepbox connectors show acme_csv_notify",
@@ -97,8 +98,8 @@ fn every_field_of_the_json_is_described() {
 
 /// The names of all fields of ours. The keys inside parameters, options and summaries are not.
 fn collect(value: &Value, fields: &mut BTreeSet<String>) {
-    const OTHERS: [&str; 6] =
-        ["parameters", "raw_parameters", "effective_parameters", "options", "summary", "files"];
+    const OTHERS: [&str; 7] =
+        ["parameters", "raw_parameters", "effective_parameters", "options", "default", "summary", "files"];
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, fields)),
         Value::Object(entries) => {

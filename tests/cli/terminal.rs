@@ -40,7 +40,8 @@ jobs:
 "#;
 
 /// All commands, in an order in which each finds something to show.
-const COMMANDS: [&str; 89] = [
+const COMMANDS: [&str; 90] = [
+    "stepbox connectors preview forger",
     "stepbox connectors add forger",
     "stepbox connectors add forger --format json",
     "stepbox connectors add \"$FORGED\"",

@@ -4,6 +4,7 @@
 mod installation;
 mod outcome;
 mod receiver;
+mod ui;
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,10 @@ pub(crate) struct Arguments {
     /// The character between the cells of that file [default: ,]
     #[arg(long, value_name = "CHARACTER", requires = "input")]
     delimiter: Option<String>,
+
+    /// Start the server with the web UI instead, with executions to look at, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["input", "delimiter"])]
+    ui: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -53,6 +58,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         installation.stepbox(&[&connector[..], &job].concat())?;
         installation.stepbox(&["instances", "list"])
     })?;
+    if arguments.ui {
+        return stages
+            .stage("Run some executions, and start the server", || ui::show(&installation, receiver.url()));
+    }
     stages.stage("Run it", || installation.stepbox(&["run", INSTANCE, "-v"]))?;
     stages.stage("See what became of it", || show(&installation, &receiver, &catalogue))?;
     stages.end("the demo ran to its end");

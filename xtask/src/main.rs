@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands talk to the person who runs them")]
 
 mod bench;
+mod browser;
 mod chaos;
 mod crash;
 mod demo;

@@ -36,6 +36,8 @@ pub mod event;
 pub mod execution;
 pub mod exit_code;
 pub mod file;
+pub mod form;
+pub mod form_answer;
 pub mod instance;
 pub mod job;
 pub mod list;

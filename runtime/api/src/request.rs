@@ -55,6 +55,28 @@ pub struct DuplicateInstance {
     pub label: Option<String>,
 }
 
+/// A question to a component about the form of a job.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DescribeForm {
+    /// The component, by its name in the connector file.
+    pub component: String,
+    /// The name of the tab or the field that asks, 1 to 200 bytes.
+    pub what: String,
+    /// The parameters as they stand in the form, which may break constraints. A JSON object; with the rest of the
+    /// question at most 256 KiB.
+    #[serde(default)]
+    pub parameters: Map<String, Value>,
+    /// The parameter that names the source whose columns the component gets, from the first 64 KiB. It gets none if you
+    /// may not read files or launch executions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The language of the texts, a tag of BCP 47; `en` if it is absent.
+    #[serde(default = "english")]
+    pub language: String,
+}
+
 /// An execution of an instance, to be put into the queue.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -170,6 +192,10 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+fn english() -> String {
+    "en".to_owned()
+}
+
 fn no_parameters() -> Value {
     Value::Object(Map::new())
 }
@@ -202,6 +228,9 @@ mod tests {
         assert!(from_value::<PurgeExecutions>(unknown).is_err());
         assert!(from_value::<Launch>(json!({ "overides": {} })).is_err());
         assert!(from_value::<Restart>(json!({ "skip_limit": "all" })).is_err());
+        let ask = json!({ "component": "normalise", "what": "mapping" });
+        let ask = from_value::<DescribeForm>(ask).unwrap();
+        assert_eq!((ask.language.as_str(), ask.parameters.len(), ask.source), ("en", 0, None));
         let new = json!({ "connector": "c", "job": "j", "type": "t", "code": "a" });
         assert_eq!(from_value::<CreateInstance>(new).unwrap().parameters, json!({}));
     }

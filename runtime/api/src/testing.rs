@@ -85,6 +85,7 @@ fn job() -> Job {
         stoppable: true,
         concurrency: Some(2),
         parameters: json!({ "type": "object" }),
+        form: None,
         steps: vec![step("export", item), step("notify", StepKind::Tasklet { tasklet: component })],
         folder: Some("/srv".to_owned()),
     }

@@ -63,6 +63,11 @@ impl Component {
         format!("{}@{}", self.name, self.version)
     }
 
+    /// Whether it answers questions about forms, as found at its upload.
+    pub fn describes_forms(&self) -> bool {
+        self.description.get("form").and_then(Value::as_bool).unwrap_or_default()
+    }
+
     /// Whether its version is a release: a release means the same bytes for good.
     ///
     /// A version `0.y.z` and a pre-release, such as `1.2.0-dev`, are in development: they mean the newest upload.

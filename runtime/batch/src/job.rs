@@ -5,10 +5,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::actor::Actor;
 use crate::clock::Timestamp;
+use crate::instance_form::{FormLayout, FormRights, Guard, InstanceForm, Veiled};
 pub use crate::limits::LimitOverrides;
 use crate::name::{ConnectorCode, Digest, InstanceCode, JobName, StepName, TenantId};
 use crate::pattern::Pattern;
@@ -35,6 +36,9 @@ pub struct Job {
     pub concurrency: Option<u32>,
     /// The JSON Schema (2020-12) of its parameters, including all that `extends` adds.
     pub parameters: Value,
+    /// Where its parameters stand in the form of its instances; `None` follows the schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<FormLayout>,
     /// At least one step; their names are unique.
     pub steps: Vec<Step>,
     /// The folder in which relative paths begin, as a path from the root of the file system.
@@ -53,6 +57,38 @@ impl Job {
             ElementSource::Component(component) => Some(component),
             ElementSource::Native(_) => None,
         })
+    }
+}
+
+impl Job {
+    /// Whether it needs a component: for a step, or to describe a part of its form.
+    pub fn pins(&self, digest: &Digest) -> bool {
+        let describers = self.form.iter().flat_map(FormLayout::describers);
+        self.components().any(|component| component.digest == *digest)
+            || describers.into_iter().any(|describer| describer.digest.as_ref() == Some(digest))
+    }
+
+    /// The form of its instances.
+    pub fn instance_form(&self) -> InstanceForm {
+        InstanceForm::new(&self.parameters, self.form.as_ref())
+    }
+
+    /// Which values of its parameters somebody with these rights may not see or change.
+    pub fn guard(&self, rights: FormRights) -> Guard {
+        Guard::new(&self.parameters, self.form.as_ref(), rights)
+    }
+
+    /// The default values of its parameters.
+    pub fn defaults(&self) -> Map<String, Value> {
+        let properties = self.parameters.get("properties").and_then(Value::as_object);
+        let default =
+            |(name, property): (&String, &Value)| Some((name.clone(), property.get("default")?.clone()));
+        properties.into_iter().flatten().filter_map(default).collect()
+    }
+
+    /// Its parameters that not everybody sees.
+    pub fn veiled(&self) -> Vec<Veiled> {
+        Veiled::of(&self.parameters, self.form.as_ref())
     }
 }
 

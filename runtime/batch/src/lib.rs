@@ -3,11 +3,12 @@
 //! Start with [`item_step`]: a data item's journey, top to bottom. The other modules are:
 //!
 //! - the definition: [`job`] (jobs, steps, instances), [`parameters`] (schemas, merging, violations), [`template`];
-//!   [`strict_json`] parses JSON from people and programs;
+//!   [`instance_form`] (the forms in which people write them); [`strict_json`] parses JSON from people and programs;
 //! - the stored state of a run, and the rules that every store keeps: [`execution`]; the ports through which a run
 //!   is stored: [`ports`], [`recorder`]; what is installed: [`inventory`]; the processes that run executions:
 //!   [`worker`]; the audit trail: [`audit`];
 //! - who may do what: [`access`];
+//! - what a component says about a form: [`form_answer`];
 //! - texts that are safe to show: [`visible`];
 //! - what elements use: [`element`] (the ports), [`rows`] (items as one flat batch), [`step_context`] and
 //!   [`run_context`] (parameters, progress, [`findings`], stop requests), [`log`]; and the [`gate`] between
@@ -56,7 +57,9 @@ pub mod error_kind;
 pub mod execution;
 pub mod findings;
 pub mod flow;
+pub mod form_answer;
 pub mod gate;
+pub mod instance_form;
 pub mod inventory;
 pub mod item_step;
 pub mod job;

@@ -210,9 +210,7 @@ impl ParameterSchema {
     }
 
     fn defaults(&self) -> Map<String, Value> {
-        let default =
-            |(name, property): (&String, &Value)| Some((name.clone(), property.get("default")?.clone()));
-        self.properties().filter_map(default).collect()
+        defaults_of(&self.schema)
     }
 
     /// The parameters by name, with their own schemas.
@@ -263,6 +261,19 @@ impl ParameterSchema {
         violations.sort_by(|a, b| a.path.cmp(&b.path));
         violations
     }
+}
+
+fn defaults_of(schema: &Value) -> Map<String, Value> {
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    properties.filter_map(|(name, property)| Some((name.clone(), property.get("default")?.clone()))).collect()
+}
+
+/// The defaults of a schema with these parameters over them, by top-level key, as a form shows them while it is filled
+/// in. Nothing is checked.
+pub fn with_defaults(schema: &Value, given: &Map<String, Value>) -> Value {
+    let mut all = defaults_of(schema);
+    all.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
+    Value::Object(all)
 }
 
 /// The first reference to another document in a schema, and its place.

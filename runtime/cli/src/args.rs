@@ -259,6 +259,17 @@ pub(crate) enum Connectors {
         #[command(flatten)]
         format: FormatArg,
     },
+    /// Check the connector in a folder, and show the forms of its jobs, without keeping anything
+    ///
+    /// The answer shows the tabs and fields of each form, with their conditions and rights, and what the steps ask
+    /// for.
+    #[command(after_long_help = examples(&["stepbox connectors preview examples/csv-notify"]))]
+    Preview {
+        /// The folder
+        dir: PathBuf,
+        #[command(flatten)]
+        format: FormatArg,
+    },
     /// List all connectors
     #[command(after_long_help = examples(&["stepbox connectors list --format json"]))]
     List(FormatArg),

@@ -7,6 +7,7 @@ use stepbox_api::connector::{Connector, ConnectorSummary, Installed, OptionalInG
 
 use crate::args::{Connectors, FormatArg};
 use crate::error::CliError;
+use crate::form;
 use crate::grants;
 use crate::jobs;
 use crate::output::Format;
@@ -19,6 +20,10 @@ use crate::site::Site;
 pub(crate) async fn carry_out(site: &Site, verb: Connectors) -> Result<Answer, CliError> {
     match verb {
         Connectors::Add { dir, force, format } => add(site, &dir, force, format.format).await,
+        Connectors::Preview { dir, format } => {
+            let preview = site.preview_connector(&dir).await?;
+            Ok(Answer::new(format.format, || form::preview(&preview), || &preview))
+        }
         Connectors::List(FormatArg { format }) => Ok(list::answer(format, &site.connectors().await?, table)),
         Connectors::Show { code, format } => {
             let connector = site.connector(&code).await?;

@@ -12,6 +12,7 @@ mod error;
 mod executions;
 mod exit_code;
 mod follow;
+mod form;
 mod grants;
 mod installation;
 mod instances;
@@ -149,7 +150,8 @@ async fn carry_out(args: Args) -> Result<Answer, CliError> {
     }
     if let Noun::Serve(serve) = noun {
         let opened = installation::open(&location, &Served::All, serve.lease, Some(voice)).await?;
-        return serve::carry_out(opened, Served::All, &location.data_dir, serve).await;
+        return serve::carry_out(opened, Served::All, &location.data_dir, (&tenant, user.as_deref()), serve)
+            .await;
     }
     let beginning = noun.beginning();
     let (location, lent) = installation::settle(location, beginning, voice)?;

@@ -1,5 +1,7 @@
 //! `stepbox serve`: the HTTP API, with a worker of its own unless it shall have none.
 
+mod watched;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stepbox::batch::log::LogLevel;
+use stepbox::batch::name::TenantId;
 use stepbox::config::{PolicyWatch, Served};
 use stepbox::{Stepbox, Worker, WorkerOptions};
 use stepbox_api::exit_code::ExitCode;
@@ -14,11 +17,12 @@ use stepbox_server::{
     ApiListener, ApiOptions, ApiServer, Exposure, Origins, OwnUsers, RequestEntry, TlsFiles, api,
 };
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::args::serve::ServeArgs;
 use crate::error::CliError;
-use crate::installation::Opened;
+use crate::installation::{self, Opened};
 use crate::interrupts::Interrupts;
 use crate::output::Answer;
 use crate::output::policy_events;
@@ -35,6 +39,7 @@ pub(crate) async fn carry_out(
     opened: Opened,
     served: Served,
     data_dir: &Path,
+    (tenant, user): (&TenantId, Option<&str>),
     args: ServeArgs,
 ) -> Result<Answer, CliError> {
     let Opened { stepbox, files, tenants } = opened;
@@ -47,6 +52,12 @@ pub(crate) async fn carry_out(
         true => None,
         false => Some(start_worker(&stepbox, &args, voice).await?),
     };
+    // The task ends with this function.
+    let mut watching = JoinSet::new();
+    if !args.watch.is_empty() {
+        let tenant = installation::tenant(&stepbox, tenant, user)?;
+        watching.spawn(watched::watch(tenant, args.watch.clone(), voice));
+    }
     let (grace, base_path) = (Duration::from_millis(args.grace), args.base_path.clone());
     let mut server = Some(serve(&stepbox, listener, args, incoming.path(), voice)?);
     welcome(&stepbox, server.as_ref(), &base_path, voice).await?;
@@ -99,10 +110,9 @@ async fn welcome(
     };
     let scheme = if server.is_secure() { "https" } else { "http" };
     let address =
-        format!("{scheme}://{}{base_path}/api/v1/one-time-links/{}", server.address(), link.secret.as_str());
+        format!("{scheme}://{}{base_path}/one-time-links/{}", server.address(), link.secret.as_str());
     let message = format!(
-        "there is no user yet: create the first operator with POST {address} and {{\"user\": …, \"password\": …}}, \
-         once, until {}",
+        "there is no user yet: create the first operator in a browser, once, until {}: {address}",
         link.expires_at
     );
     voice.say(&Entry::new(LogLevel::Warning, "first-operator", message));
@@ -151,6 +161,7 @@ fn serve(
     let users = OwnUsers::new(stepbox.clone());
     let options = ApiOptions {
         base_path: args.base_path.clone(),
+        with_pages: true,
         origins,
         listener: Some(Arc::new(move |request| voice.say(&of_request(request)))),
         ..ApiOptions::new(spool)

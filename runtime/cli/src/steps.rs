@@ -113,6 +113,8 @@ fn show(view: &Component) -> Visible {
     ));
     facts.push(("columns in", columns(&description["columns_in"], "all")));
     facts.push(("columns out", columns(&description["columns_out"], "it depends on the input")));
-    facts.push(("stateless", if description["stateless"] == true { "yes" } else { "no" }.to_owned()));
+    let yes_or_no = |value: &Value| if *value == true { "yes" } else { "no" }.to_owned();
+    facts.push(("stateless", yes_or_no(&description["stateless"])));
+    facts.push(("form", yes_or_no(&description["form"])));
     pairs(facts)
 }

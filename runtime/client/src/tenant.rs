@@ -3,6 +3,7 @@
 mod audit;
 mod connectors;
 mod executions;
+mod forms;
 mod instances;
 mod jobs;
 mod members;

@@ -55,7 +55,7 @@ impl InputFile {
     /// Opens the file and skips the byte order mark of UTF-8.
     pub(crate) fn open(from: &Location, reach: &Reach, context: &StepContext) -> Result<Self> {
         let path = from.path().to_owned();
-        let OpenInput { source, length, version } = reach.files(from)?.open_input(&path, context)?;
+        let OpenInput { source, length, version } = reach.open_location(from, context)?;
         context.metering().opened_to_read();
         let mut input = Self::new(source, path, length, context.clone())?;
         input.version = version;

@@ -14,6 +14,7 @@ use crate::error::{ConnectorError, Result};
 use crate::file_problem::FileProblem;
 use crate::folders::Folders;
 use crate::location::{Location, PATH_OPTIONS};
+use crate::storage::beginning::beginning_of;
 use crate::storage::local;
 use crate::storage::uploads::Uploads;
 use crate::storage::{Files, InputSource, OpenInput, Storages, UploadedFiles};
@@ -29,11 +30,13 @@ pub struct Reach {
     storages: Arc<Storages>,
     /// The tenant's uploaded files; `None` if there are none.
     uploads: Option<Arc<dyn UploadedFiles>>,
+    /// How much of each input may be read, from its beginning, in bytes; `None` for all of it.
+    bytes_max: Option<u64>,
 }
 
 impl From<Folders> for Reach {
     fn from(folders: Folders) -> Self {
-        Self { folders, storages: Arc::default(), uploads: None }
+        Self { folders, storages: Arc::default(), uploads: None, bytes_max: None }
     }
 }
 
@@ -58,6 +61,14 @@ impl Reach {
         Self { folders: self.folders.beginning_in(folder), ..self }
     }
 
+    /// Lets only the beginning of each input be read: whole lines of at most so many bytes in all.
+    ///
+    /// An input whose first line is longer cannot be opened.
+    #[must_use]
+    pub fn with_beginnings_only(self, bytes_max: u64) -> Self {
+        Self { bytes_max: Some(bytes_max), ..self }
+    }
+
     /// Opens a file for reading.
     ///
     /// `file` is the value of an option: a path, or a storage with a path
@@ -72,9 +83,18 @@ impl Reach {
         context: &StepContext,
     ) -> std::result::Result<Input, ElementError> {
         let location = Location::from_value(option, file)?;
-        let OpenInput { source, length, .. } = self.files(&location)?.open_input(location.path(), context)?;
+        let OpenInput { source, length, .. } = self.open_location(&location, context)?;
         context.metering().opened_to_read();
         Ok(Input { source, length, context: context.clone() })
+    }
+
+    /// Opens a file for reading, as far as it may be read.
+    pub(crate) fn open_location(&self, location: &Location, context: &StepContext) -> Result<OpenInput> {
+        let input = self.files(location)?.open_input(location.path(), context)?;
+        match self.bytes_max {
+            Some(bytes_max) => beginning_of(input, location.path(), bytes_max),
+            None => Ok(input),
+        }
     }
 
     /// Opens a folder of this machine, in which files can then be made and removed.
@@ -162,5 +182,49 @@ impl io::Seek for Input {
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Input").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use stepbox_batch::element::Opening;
+
+    use super::*;
+    use crate::element_setup::ElementSetup;
+    use crate::native_reader;
+    use crate::testing::{say, step, wait};
+
+    /// What a reader finds in the first 100 bytes of a file.
+    fn columns(reader: &str, content: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("in"), content).unwrap();
+        let setup = ElementSetup {
+            reach: Reach::from(Folders::beneath([folder.path()])).with_beginnings_only(100),
+            ..ElementSetup::to_check(json!({ "from": "in" }))
+        };
+        let (mut reader, step) = (native_reader(reader, &setup).unwrap().unwrap(), step());
+        let opening = Opening { header: &[], state: None, context: &step, fragment: None };
+        match wait(reader.open(opening)) {
+            Ok(header) => header.join("|"),
+            Err(halt) => say(halt),
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_an_input_shows_its_columns() {
+        let long = "1;2;3\n".repeat(1000);
+        assert_eq!(columns("csv", "sku;name\n"), "sku|name");
+        assert_eq!(columns("csv", &format!("sku;name;price\n{long}")), "sku|name|price");
+        assert_eq!(
+            columns("csv", &format!("sku;name;price\r{}", long.replace('\n', "\r"))),
+            "sku|name|price"
+        );
+        // Columns that only later items have are not seen, and no item is cut in the middle.
+        let items = "{\"sku\":1,\"name\":\"a chair\"}\n".repeat(10);
+        assert_eq!(columns("jsonl", &format!("{items}{{\"late\":1}}\n")), "sku|name");
+        let wide = format!("{}\n1\n", "column;".repeat(20));
+        let found = columns("csv", &wide);
+        assert!(found.contains("its first line is longer than 100 bytes"), "{found}");
     }
 }

@@ -21,6 +21,7 @@ use stepbox_batch::step_context::StepContext;
 use crate::error::Result;
 use crate::folders::Folders;
 
+pub(crate) mod beginning;
 pub(crate) mod bucket;
 mod extent;
 mod key;

@@ -16,9 +16,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use stepbox_batch::instance_form::FormLayout;
 use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::{ComponentRef, Element, ElementSource, ItemSettings, Job, Step, StepKind};
-use stepbox_batch::name::ConnectorCode;
+use stepbox_batch::name::{ConnectorCode, JobName};
 use stepbox_batch::parameters::{self, Given};
 use stepbox_batch::remedy::Remedy;
 use stepbox_batch::template::Names;
@@ -222,6 +223,7 @@ impl ConnectorFile {
     ) -> Result<Connector, ConnectorFileError> {
         let pinned = self.jobs.into_iter().map(|job| {
             let steps = Mistakes::none_in(job.steps.into_iter().map(|step| pin_step(step, components)))?;
+            let form = pin_form(&job.name, job.form, components)?;
             Ok(Job {
                 connector: self.code.clone(),
                 name: job.name,
@@ -230,6 +232,7 @@ impl ConnectorFile {
                 stoppable: job.stoppable,
                 concurrency: job.concurrency,
                 parameters: job.parameters,
+                form,
                 steps,
                 folder: None,
             })
@@ -280,6 +283,29 @@ fn pin_step(step: CheckedStep, components: &BTreeMap<String, Component>) -> Resu
     };
     let CheckedStep { name, grants, limits, retry, rerun, start_limit, flow, .. } = step;
     Ok(Step { name, kind, grants, limits, retry, rerun, start_limit, flow })
+}
+
+/// Connects the describers of a form to the components' bytes.
+fn pin_form(
+    job: &JobName,
+    form: Option<FormLayout>,
+    components: &BTreeMap<String, Component>,
+) -> Result<Option<FormLayout>, Mistake> {
+    let Some(mut form) = form else { return Ok(None) };
+    // The others were pinned with the job that this one extends.
+    for describer in form.describers_mut().filter(|describer| describer.digest.is_none()) {
+        let name = &describer.component;
+        let Some(component) = components.get(name) else {
+            let pointer = format!("/jobs/{}/form", part(job.as_str()));
+            return Err(Mistake::new(
+                "unknown-component",
+                pointer,
+                format!("there is no component `{name}`"),
+            ));
+        };
+        describer.digest = Some(component.digest.clone());
+    }
+    Ok(Some(form))
 }
 
 /// Refuses workers or parts of a processor that may remember something between items. Each worker and each

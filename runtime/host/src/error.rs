@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use stepbox_batch::component_quota::ComponentQuotaError;
 use stepbox_batch::error::ElementError;
 use stepbox_batch::error_kind::ErrorKind;
+use stepbox_batch::form_answer::BadFormQuestion;
 use stepbox_batch::name::{
     ConnectorCode, Digest, InstanceCode, JobExecutionId, NameError, StepName, TenantId,
 };
@@ -62,6 +63,14 @@ pub enum Error {
         /// The instance or job.
         subject: String,
         /// All violations, by path.
+        violations: Vec<Violation>,
+    },
+    /// Values of parameters that the viewer may not change.
+    #[error("{count} of the parameters of {subject} may not be changed", count = violations.len())]
+    GuardedParameters {
+        /// The instance or job.
+        subject: String,
+        /// What is refused, by path.
         violations: Vec<Violation>,
     },
     /// A new version of a connector with which existing instances could not run.
@@ -179,6 +188,9 @@ pub enum Error {
         /// Milliseconds since 1970-01-01T00:00:00Z.
         ms: i64,
     },
+    /// A form asks something that cannot be asked.
+    #[error("the form cannot ask that: {0}")]
+    FormQuestion(#[source] BadFormQuestion),
     /// A label is empty or too long.
     #[error("a label has 1 to 255 characters")]
     BadLabel,
@@ -268,6 +280,7 @@ impl Error {
             Self::UploadClosed => "component-upload-closed",
             Self::ComponentGone(_) => "component-gone",
             Self::Violations { .. } => "parameters-invalid",
+            Self::GuardedParameters { .. } => "parameters-guarded",
             Self::BreaksInstances { .. } => "instances-would-break",
             Self::NotFound { .. } => "not-found",
             Self::Mismatch { .. } => "job-mismatch",
@@ -282,6 +295,7 @@ impl Error {
             Self::OutputsClash { .. } => "outputs-clash",
             Self::OwnFolder { .. } => "path-in-data-folder",
             Self::BadMoment { .. } => "bad-moment",
+            Self::FormQuestion(_) => "form-question-invalid",
             Self::BadLabel | Self::BadFileName => "bad-name",
             Self::UploadBroken(_) => "upload-broken",
             Self::DataFolder { .. } => "data-folder",
@@ -315,11 +329,12 @@ impl Error {
             | Self::StepsChanged(_)
             | Self::CannotReimport { .. }
             | Self::BadMoment { .. }
+            | Self::FormQuestion(_)
             | Self::BadLabel
             | Self::BadFileName
             | Self::UploadBroken(_) => ErrorKind::BadRequest,
             Self::Component(_) | Self::Signature(_) => ErrorKind::ComponentRefused,
-            Self::UploadClosed => ErrorKind::Forbidden,
+            Self::UploadClosed | Self::GuardedParameters { .. } => ErrorKind::Forbidden,
             Self::TooManyRunning { .. } => ErrorKind::TooMany,
             Self::Output(source) if source.is_not_found() => ErrorKind::NotFound,
             Self::Output(_) => ErrorKind::WrongState,
@@ -370,6 +385,9 @@ impl Error {
             }
             Self::TenantSuspended(_) => "ask the operator, who suspended it and can end that",
             Self::UploadClosed => "have the operator upload it",
+            Self::GuardedParameters { .. } => {
+                "leave these out: they stay as they are; or ask an administrator for the role"
+            }
             Self::BadLabel => "write a text for people, or leave it out",
             Self::DataFolder { .. } => "check that the data folder can be written and has room",
             Self::WritableByOthers { .. } => {

@@ -54,6 +54,7 @@ mod components_policy;
 pub mod config;
 pub mod connector_file;
 mod data_folder;
+mod describers;
 mod error;
 mod execution_log;
 mod installation;
@@ -70,6 +71,7 @@ mod rejected_file;
 mod secrets;
 mod shared_folder;
 mod signature;
+mod source_header;
 mod step_elements;
 mod stepbox;
 mod store;
@@ -114,7 +116,7 @@ pub use stepbox_sandbox::{Secret, SecretError, Secrets, UnusableSecret};
 pub use store::{DatabaseUrl, StorePlace, check_store, migrate_store, repair_store};
 pub use system_clock::SystemClock;
 pub use tenant::{
-    ExecutionOutput, FileOptions, Inspected, InstanceEdit, NewInstance, NotRemoved, Publication,
+    ExecutionOutput, FileOptions, FormAsk, Inspected, InstanceEdit, NewInstance, NotRemoved, Publication,
     PublishOptions, Purge, Purged, Reimport, RunOptions, Running, Tenant, Upload, receive_component,
 };
 pub use tenants::TenantStanding;

@@ -127,10 +127,27 @@ pub(crate) fn native_connector() -> Connector {
 
 #[cfg(test)]
 mod tests {
+    use stepbox_batch::instance_form::Widget;
+
     #[test]
     fn the_native_connector_is_right() {
         let connector = super::native_connector();
         let jobs: Vec<_> = connector.jobs.iter().map(|job| job.name.to_string()).collect();
         assert_eq!(jobs, ["csv_export", "csv_import", "jsonl_export"]);
+    }
+
+    #[test]
+    fn no_field_of_its_forms_is_json() {
+        let connector = super::native_connector();
+        for job in &connector.jobs {
+            for field in job.instance_form().fields() {
+                assert_ne!(field.widget, Widget::Json, "{} {}", job.name, field.name);
+            }
+        }
+        let form = connector.jobs[0].instance_form();
+        let widget = |name: &str| form.field(name).unwrap().widget;
+        let found = ["source", "storage", "delimiter", "enclosure", "withHeader", "linesPerFile"].map(widget);
+        use Widget::{Character, Checkbox, Number, Select, Storage};
+        assert_eq!(found, [Storage, Storage, Character, Select, Checkbox, Number]);
     }
 }

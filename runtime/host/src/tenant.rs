@@ -6,6 +6,8 @@ mod connectors;
 mod events;
 mod executions;
 mod files;
+mod forms;
+mod guarded;
 mod instances;
 mod left_over;
 mod members;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use stepbox_batch::actor::Actor;
 use stepbox_batch::clock::Timestamp;
 use stepbox_batch::counters::Counters;
+use stepbox_batch::instance_form::FormRights;
 use stepbox_batch::name::{NameError, TenantId, UserName};
 
 use crate::error::Error;
@@ -32,6 +35,7 @@ pub(crate) use instances::checked_label;
 pub use components::{Inspected, Upload, receive_component};
 pub use executions::{Purge, Purged, RunOptions, Running};
 pub use files::FileOptions;
+pub use forms::FormAsk;
 pub use instances::{InstanceEdit, NewInstance};
 pub use left_over::NotRemoved;
 pub use outputs::ExecutionOutput;
@@ -50,11 +54,12 @@ pub struct Tenant {
     user: Option<Result<UserName, NameError>>,
     /// Whether this is the operator's handle.
     is_operators: bool,
+    rights: FormRights,
 }
 
 impl Tenant {
     pub(crate) fn new(installation: Arc<Installation>, id: TenantId, state: Arc<TenantState>) -> Self {
-        Self { installation, id, state, user: None, is_operators: false }
+        Self { installation, id, state, user: None, is_operators: false, rights: FormRights::Every }
     }
 
     pub(crate) fn for_operator(self) -> Self {
@@ -81,6 +86,15 @@ impl Tenant {
     #[must_use]
     pub fn acting_as(&self, user: &str) -> Self {
         Self { user: Some(UserName::new(user)), ..self.clone() }
+    }
+
+    /// The same tenant for a viewer with these rights at forms.
+    ///
+    /// Values of parameters that the viewer may not see are left out of everything that this handle returns, and it
+    /// refuses changes of parameters that the viewer may not change. A new handle hides and refuses nothing.
+    #[must_use]
+    pub fn seen_with(&self, rights: FormRights) -> Self {
+        Self { rights, ..self.clone() }
     }
 
     /// The acting user and the current time.

@@ -13,6 +13,7 @@ use stepbox_batch::run_context::RunContext;
 use stepbox_connectors::NamedStorage;
 use stepbox_sandbox::Share;
 
+use crate::describers::Describers;
 use crate::error::Error;
 use crate::metrics::TenantMeters;
 use crate::policy::Policy;
@@ -48,6 +49,8 @@ pub(crate) struct TenantState {
     pub(crate) meters: Arc<TenantMeters>,
     /// How many of its executions that did not come from the queue are running here.
     running: Arc<AtomicUsize>,
+    /// What its questions about forms share.
+    pub(crate) describers: Describers,
     /// The bytes of its uploads that arrive here.
     pub(crate) arriving: Arriving,
     /// All its executions that are running here.
@@ -142,6 +145,7 @@ impl TenantState {
             meters,
             tally: Arc::default(),
             running: Arc::default(),
+            describers: Describers::default(),
             arriving: Arriving::default(),
             runs: Mutex::default(),
         }

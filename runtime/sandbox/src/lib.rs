@@ -12,6 +12,9 @@
 //!    [`tasklet`](Program::tasklet) use it as an element. The engine in `stepbox-batch` sees no difference to
 //!    a native element.
 //!
+//! A component may also answer questions about the form of a job, outside of any run:
+//! [`Program::describe_form`].
+//!
 //! One [`ComponentSetup`] holds everything that the component gets there: what it may touch ([`Grants`], and
 //! at most [`HttpPolicy`] and [`NetworkPolicy`]) and how much it may use ([`Limits`], counted in [`Usage`]
 //! for all components of a step). The grants are empty by default: no files but the working folder, no hosts,
@@ -83,6 +86,7 @@ mod budget;
 mod compile_cache;
 mod compiler;
 mod console;
+mod describing;
 mod digest;
 mod egress;
 mod engine;

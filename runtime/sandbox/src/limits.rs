@@ -78,6 +78,11 @@ impl Limits {
             http_bytes_max: 0,
         }
     }
+
+    /// The limits of a question about a form: a person waits for the answer.
+    pub(crate) fn for_form() -> Self {
+        Self { call_ms_max: 5_000, tasklet_ms_max: 5_000, cpu_ms_max: 500, ..Self::for_describe() }
+    }
 }
 
 impl Limits {

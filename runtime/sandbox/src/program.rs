@@ -3,11 +3,14 @@
 use std::fmt;
 
 use stepbox_batch::element::{ItemProcessor, ItemReader, ItemWriter, Tasklet};
+use stepbox_batch::form_answer::{FormFailure, FormQuestion};
 use stepbox_batch::name::Digest;
 
 use crate::machine::Loaded;
 use crate::setup::ComponentSetup;
+use crate::share::Share;
 use crate::v0_1::adapters::{SandboxedProcessor, SandboxedReader, SandboxedTasklet, SandboxedWriter};
+use crate::v0_1::adapters::{describe_form, describes_forms};
 
 /// A compiled component. Cheap to clone; it can run many times, also at the same time.
 #[derive(Clone)]
@@ -41,6 +44,20 @@ impl Program {
     /// The digest of the component that was compiled.
     pub fn digest(&self) -> &Digest {
         self.loaded.digest()
+    }
+
+    /// Whether it answers questions about forms.
+    pub fn describes_forms(&self) -> bool {
+        describes_forms(self.loaded.pre())
+    }
+
+    /// Asks it about the form of a job. Returns the text of its answer, which may be any text so far:
+    /// [`FormAnswer::parse`](stepbox_batch::form_answer::FormAnswer::parse) checks it.
+    ///
+    /// The call gets nothing but the question and its own small limits. It counts for the share's memory and
+    /// processors.
+    pub async fn describe_form(&self, share: Share, question: &FormQuestion) -> Result<String, FormFailure> {
+        describe_form(&self.loaded, share, question).await
     }
 
     /// A reader that is not open yet.

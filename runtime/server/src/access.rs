@@ -8,6 +8,7 @@
 mod authenticate;
 mod doors;
 mod may;
+mod opened;
 mod own;
 mod own_tokens;
 mod public;
@@ -15,7 +16,8 @@ mod things;
 
 pub use authenticate::{Authenticate, NotAuthenticated};
 pub(crate) use doors::{Doors, Standing, Whose};
-pub(crate) use may::{Administer, Edit, Entry, History, Launch, May, Operate, View};
+pub(crate) use may::{Administer, Edit, Entry, History, Launch, May, Operate, RightOf, View};
+pub(crate) use opened::Opened;
 pub use own::OwnUsers;
 pub(crate) use own::cookie;
 pub(crate) use own_tokens::OfSelf;

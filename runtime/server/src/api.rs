@@ -22,6 +22,7 @@ use crate::conventions::request_log::RequestListener;
 use crate::conventions::wrapping::{Around, around};
 use crate::listening::Origins;
 use crate::openapi;
+use crate::pages;
 use crate::reference;
 use crate::routes::table;
 use crate::streams::broadcaster::Broadcaster;
@@ -48,6 +49,8 @@ pub struct ApiOptions {
     pub tenants: Tenants,
     /// The path before `/api/v1`; may be empty.
     pub base_path: String,
+    /// Whether people get pages beside the interface, below the same path.
+    pub with_pages: bool,
     /// The folder for large bodies while they arrive. It needs room, and belongs to the process alone.
     ///
     /// It is created if it is missing. It is outside of the data folder: connectors are unpacked there, and the data
@@ -67,6 +70,7 @@ impl ApiOptions {
         Self {
             tenants: Tenants::All,
             base_path: String::new(),
+            with_pages: false,
             spool: spool.into(),
             origins: Origins { any_name: true, ..Origins::default() },
             limits: ApiLimits::default(),
@@ -77,7 +81,7 @@ impl ApiOptions {
 
 /// The interface of an installation. Without credentials that `authenticate` accepts, nothing of it can be reached.
 pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOptions) -> Router {
-    let ApiOptions { tenants, base_path, spool, origins, limits, listener } = options;
+    let ApiOptions { tenants, base_path, with_pages, spool, origins, limits, listener } = options;
     let whose = match tenants {
         Tenants::All => Whose::All,
         Tenants::Only(tenants) => Whose::Only(tenants),
@@ -95,7 +99,14 @@ pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOp
     });
     let doors = Doors::new(stepbox, whose, authenticate);
     let around_all = Around { origins: Arc::new(origins), tools: tools.clone(), listener };
-    let routes = Router::new().nest(&base, table().into_router());
+    let mut routes = Router::new().nest(&base, table().into_router());
+    if with_pages {
+        let pages = pages::router(tools.base_path());
+        routes = match tools.base_path() {
+            "" => routes.merge(pages),
+            below => routes.nest(below, pages),
+        };
+    }
     let compressed = CompressionLayer::new().compress_when(
         SizeAbove::new(COMPRESSED_FROM)
             .and(NotForContentType::const_new("text/event-stream"))

@@ -54,6 +54,7 @@ mod conventions;
 mod identity_provider;
 mod listening;
 mod openapi;
+mod pages;
 mod reference;
 mod routes;
 mod streams;

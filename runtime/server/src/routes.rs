@@ -6,6 +6,7 @@ mod bulk;
 mod connectors;
 mod executions;
 mod files;
+pub(crate) mod forms;
 mod instances;
 mod interface;
 mod jobs;
@@ -38,6 +39,7 @@ pub(crate) fn table() -> Table {
         jobs::routes,
         steps::routes,
         instances::routes,
+        forms::routes,
         launches::routes,
         executions::routes,
         files::routes,

@@ -19,3 +19,10 @@ pub(crate) struct Tools {
     pub(crate) document: String,
     pub(crate) reference: String,
 }
+
+impl Tools {
+    /// The path before all pages and before the interface; may be empty.
+    pub(crate) fn base_path(&self) -> &str {
+        self.base.strip_suffix("/api/v1").unwrap_or_default()
+    }
+}

@@ -71,6 +71,7 @@ pub fn job(connector: &str, name: &str) -> Job {
         stoppable: true,
         concurrency: None,
         parameters: json!({"type": "object"}),
+        form: None,
         steps: vec![Step {
             name: StepName::new("greet").unwrap(),
             kind: StepKind::Tasklet { tasklet },

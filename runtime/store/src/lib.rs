@@ -34,6 +34,7 @@
 //!     stoppable: true,
 //!     concurrency: None,
 //!     parameters: json!({"type": "object"}),
+//!     form: None,
 //!     steps: vec![Step {
 //!         name: StepName::new("greet")?,
 //!         kind: StepKind::Tasklet { tasklet },

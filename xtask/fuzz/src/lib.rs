@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
         seeds: targets::connector_file::seeds,
     },
     Target { name: "csv", run: targets::csv::run, seeds: Vec::new },
+    Target { name: "forms", run: targets::forms::run, seeds: targets::forms::seeds },
     Target { name: "grants", run: targets::grants::run, seeds: Vec::new },
     Target { name: "jsonl", run: targets::jsonl::run, seeds: Vec::new },
     Target { name: "parameters", run: targets::parameters::run, seeds: targets::parameters::seeds },

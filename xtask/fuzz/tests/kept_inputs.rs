@@ -32,6 +32,11 @@ fn csv() {
 }
 
 #[test]
+fn forms() {
+    check("forms");
+}
+
+#[test]
 fn grants() {
     check("grants");
 }

@@ -69,7 +69,12 @@ impl Installation {
             .with_context(|| format!("`stepbox {}` wrote no JSON", arguments.join(" ")))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The same without a word.
+    pub(super) fn quietly(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        process::output(&mut self.command(arguments)).map(drop)
+    }
+
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(&self.folder).env_remove("STEPBOX_DATA_DIR");
         command

@@ -1,5 +1,6 @@
-//! Writes decimal numbers with a chosen separator and dates in a chosen format.
+//! Writes decimal numbers with a chosen separator and dates in a chosen format, and gives columns other names.
 //!
+//! - `mapping` lists columns that get another name, or are left out. All other columns stay.
 //! - If a whole cell is a decimal number, `-?digits.digits`, `decimalSeparator` replaces its point.
 //! - If a whole cell is a calendar date, `YYYY-MM-DD`, it is written in `dateFormat`.
 //! - The first column, which identifies the item, and all other cells are not changed.
@@ -7,9 +8,10 @@
 //!   form of a date but is not a date, such as `2024-02-31`, is skipped as `impossible-date`.
 
 mod date;
+mod form;
 
 use serde::Deserialize;
-use stepbox_step::{Column, Description, Item, Opening, Processor, StepError, Verdict, json};
+use stepbox_step::{Column, Columns, Description, Item, Opening, Processor, StepError, Verdict, json};
 
 use date::{Date, DateFormat};
 
@@ -28,11 +30,29 @@ pub struct Normalise {
 pub struct Parameters {
     decimal_separator: String,
     date_format: String,
+    mapping: Vec<Mapping>,
+}
+
+/// What becomes of a column.
+#[derive(Debug, Deserialize)]
+struct Mapping {
+    from: String,
+    to: String,
+    #[serde(default = "yes")]
+    keep: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for Parameters {
     fn default() -> Parameters {
-        Parameters { decimal_separator: ".".to_owned(), date_format: "yyyy-MM-dd".to_owned() }
+        Parameters {
+            decimal_separator: ".".to_owned(),
+            date_format: "yyyy-MM-dd".to_owned(),
+            mapping: Vec::new(),
+        }
     }
 }
 
@@ -45,12 +65,26 @@ impl Processor for Normalise {
             "properties": {
                 "decimalSeparator": { "type": "string", "default": ".", "minLength": 1, "maxLength": 1 },
                 "dateFormat": { "type": "string", "default": "yyyy-MM-dd" },
+                "mapping": {
+                    "type": "array",
+                    "default": [],
+                    "items": {
+                        "type": "object",
+                        "required": ["from", "to"],
+                        "properties": {
+                            "from": { "type": "string" },
+                            "to": { "type": "string", "minLength": 1 },
+                            "keep": { "type": "boolean", "default": true },
+                        },
+                    },
+                },
             },
         });
         about.parameters(schema).stateless()
     }
 
-    fn open(parameters: Parameters, _: &mut Opening) -> Result<Self, StepError> {
+    fn open(parameters: Parameters, opening: &mut Opening) -> Result<Self, StepError> {
+        map(&parameters.mapping, &mut opening.columns)?;
         let date_format = DateFormat::parse(&parameters.date_format)
             .map_err(|problem| StepError::parameter("dateFormat", problem))?;
         Ok(Normalise {
@@ -85,6 +119,26 @@ impl Processor for Normalise {
 }
 
 stepbox_step::export_processor!(Normalise);
+stepbox_step::export_form!(Normalise);
+
+/// Every column is found before any gets another name: two columns may exchange theirs.
+fn map(mapping: &[Mapping], columns: &mut Columns) -> Result<(), StepError> {
+    let mut found: Vec<Column> = Vec::with_capacity(mapping.len());
+    for Mapping { from, .. } in mapping {
+        let column = columns.find(from)?;
+        if found.contains(&column) {
+            return Err(StepError::parameter("mapping", format_args!("the column `{from}` is there twice")));
+        }
+        found.push(column);
+    }
+    for (Mapping { to, keep, .. }, column) in mapping.iter().zip(found) {
+        match keep {
+            true => columns.rename(column, to),
+            false => columns.remove(column),
+        }
+    }
+    Ok(())
+}
 
 impl Normalise {
     fn write_decimal(&self, item: &mut Item<'_>, column: Column, (whole, fraction): (&[u8], &[u8])) {

@@ -105,3 +105,24 @@ fn a_batch_that_nothing_changes_goes_out_as_it_came() {
 fn says_that_it_is_stateless() {
     assert!(Normalise::describe(Description::default()).stateless);
 }
+
+#[test]
+fn columns_get_other_names() {
+    let check = |mapping: Value, expected: &str| {
+        let parameters = json!({ "mapping": mapping, "decimalSeparator": "," });
+        let found = match process::<Normalise>(parameters, &["sku", "price"], &[&["a", "1.5"]]) {
+            Ok(done) => format!("{}: {}", done.header.join("|"), done.lines().join("; ")),
+            Err(error) => error.code,
+        };
+        assert_eq!(found, expected, "{mapping}");
+    };
+    check(json!([]), "sku|price: a|1,5");
+    check(json!([{ "from": "sku", "to": "identifier" }]), "identifier|price: a|1,5");
+    let exchanged = json!([{ "from": "sku", "to": "price" }, { "from": "price", "to": "sku", "keep": true }]);
+    check(exchanged, "price|sku: a|1,5");
+    check(json!([{ "from": "sku", "to": "x", "keep": false }]), "price: 1,5");
+    check(json!([{ "from": "gone", "to": "x" }]), "missing-column");
+    check(json!([{ "from": "sku", "to": "price" }]), "duplicate-column");
+    check(json!([{ "from": "sku", "to": "x" }, { "from": "sku", "to": "y" }]), "bad-parameter");
+    check(json!([{ "from": "sku" }]), "bad-parameter");
+}

@@ -1,6 +1,7 @@
 //! The columns of items. A step finds them by name once, when it opens, and uses their positions from then
 //! on.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::StepError;
@@ -78,6 +79,11 @@ impl Columns {
         Ok(Column(self.names.len() - 1))
     }
 
+    /// Gives a column another name in the rows that the step returns. No two of these may have the same name in the end.
+    pub fn rename(&mut self, column: Column, name: &str) {
+        name.clone_into(&mut self.names[column.0]);
+    }
+
     /// Omits a column from the rows that the step returns. Its cells can still be read.
     ///
     /// In a processor that [names the columns it reads](crate::Description::reads), such a column stays with
@@ -92,6 +98,11 @@ impl Columns {
         let names: Vec<String> = kept.map(|(_, name)| name.to_owned()).collect();
         if names.is_empty() {
             return Err(StepError::new("no-columns", "this step returns rows without any column"));
+        }
+        let mut known = HashSet::new();
+        if let Some(twice) = names.iter().find(|name| !known.insert(name.as_str())) {
+            let problem = format_args!("this step returns two columns `{twice}`");
+            return Err(StepError::new("duplicate-column", problem));
         }
         Ok(names)
     }

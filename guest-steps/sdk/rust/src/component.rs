@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::cell::RefCell;
 
-use crate::raw::{describe, partitioner, processor, reader, task, types, writer};
+use crate::form::describe_form;
+use crate::raw::{describe, form, partitioner, processor, reader, task, types, writer};
 use crate::{
-    Description, Exit, PartitionedReader, Processor, ProcessorDriver, Reader, ReaderDriver, StepError,
+    Description, Exit, FormDescriber, PartitionedReader, Processor, ProcessorDriver, Reader, ReaderDriver,
+    StepError,
 };
 use crate::{Tasklet, Writer, WriterDriver, contract, run_tasklet, split};
 
@@ -17,6 +19,12 @@ pub trait Exported {
     const CRATE: Crate;
     /// Adds the step's own facts to the description that the crate gives.
     fn describe(about: Description) -> Description;
+}
+
+/// A component that describes forms.
+pub trait ExportedForm {
+    /// What answers the questions.
+    type Form: FormDescriber;
 }
 
 /// What Cargo knows about a step's crate.
@@ -103,6 +111,12 @@ impl<C: Exported<Step: PartitionedReader>> partitioner::Guest for C {
     }
 }
 
+impl<C: ExportedForm> form::Guest for C {
+    fn describe(question: form::Question) -> Result<String, types::StepError> {
+        Ok(describe_form::<C::Form>(question.into())?)
+    }
+}
+
 impl<C: Exported<Step: Writer + 'static>> writer::Guest for C {
     fn open(setup: types::Setup) -> Result<(), types::StepError> {
         set_driver(WriterDriver::<C::Step>::open(setup.into())?);
@@ -147,6 +161,13 @@ impl From<types::Setup> for contract::Setup {
     fn from(setup: types::Setup) -> contract::Setup {
         let types::Setup { header, parameters, checkpoint } = setup;
         contract::Setup { header, parameters, checkpoint }
+    }
+}
+
+impl From<form::Question> for contract::Question {
+    fn from(question: form::Question) -> contract::Question {
+        let form::Question { what, parameters, header, language } = question;
+        contract::Question { what, parameters, header, language }
     }
 }
 

@@ -110,6 +110,19 @@ pub struct Chunk {
     pub more: bool,
 }
 
+/// A question about the form of a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// The name of the tab or the field that asks.
+    pub what: String,
+    /// The parameters as they stand in the form, as a JSON object.
+    pub parameters: String,
+    /// The names of the columns of the source, if the runtime could read it.
+    pub header: Vec<String>,
+    /// The language of the person, a tag of BCP 47.
+    pub language: String,
+}
+
 /// A position in a batch. The contract's positions have 32 bits, and a batch has at most 16 MiB.
 #[inline]
 pub(crate) fn offset(position: usize) -> u32 {

@@ -45,6 +45,29 @@ macro_rules! export_tasklet {
     };
 }
 
+/// Adds the answers of a [`FormDescriber`](crate::FormDescriber) to a component, beside the macro that makes the
+/// component of its step.
+#[macro_export]
+macro_rules! export_form {
+    ($form:ty) => {
+        const _: () = {
+            const fn assert_describes_forms<T: $crate::FormDescriber>() {}
+            assert_describes_forms::<$form>();
+        };
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Component;
+
+            impl $crate::component::ExportedForm for Component {
+                type Form = $form;
+            }
+
+    $crate::raw::form::export!(Component with_types_in $crate::raw::form);
+        };
+    };
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export {

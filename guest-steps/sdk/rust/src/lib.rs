@@ -36,6 +36,7 @@
 //!
 //! - [`execution`] gives access to the step's run: parameters, progress, warnings, stop request;
 //! - [`files`] and [`http`] reach what the job granted, and nothing else; [`log`] writes messages for people;
+//! - [`form`] helps people to fill in the form of a job, beside any of the four: [`FormDescriber`];
 //! - [`testing`] runs a step natively, in an ordinary unit test, with a recorder instead of the runtime;
 //! - [`contract`] has the values that cross between step and runtime, for drivers and tests.
 //!
@@ -52,6 +53,7 @@ mod error;
 pub mod execution;
 mod export;
 pub mod files;
+pub mod form;
 mod host;
 pub mod http;
 mod item;
@@ -74,6 +76,7 @@ pub mod testing;
 pub use columns::{Column, Columns};
 pub use describe::Description;
 pub use error::StepError;
+pub use form::FormDescriber;
 pub use item::Item;
 pub use opening::{Checkpoint, NoParameters, Opening};
 pub use processor::{Processor, ProcessorDriver, Skip, Verdict};

@@ -70,6 +70,11 @@ exported!(
     "package stepbox:sdk; world partitioner-only { export stepbox:step/partitioner@0.1.0; }"
 );
 exported!(
+    /// The interface that a component exports in addition if it describes forms.
+    form, "stepbox:sdk/form-only",
+    "package stepbox:sdk; world form-only { export stepbox:step/form@0.1.0; }"
+);
+exported!(
     /// The exports of an `item-processor`.
     processor, "stepbox:sdk/processor-only",
     "package stepbox:sdk; world processor-only { export stepbox:step/processor@0.1.0; }"

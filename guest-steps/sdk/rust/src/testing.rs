@@ -31,7 +31,8 @@ use std::path::{Path, PathBuf};
 
 pub use serde_json::Value;
 
-use crate::contract::{Outcome, Rows, Setup, Skipped, Unreadable};
+use crate::contract::{Outcome, Question, Rows, Setup, Skipped, Unreadable};
+use crate::form::{self, FormDescriber};
 use crate::http::HttpError;
 use crate::log::Level;
 use crate::{Exit, Processor, ProcessorDriver, Reader, ReaderDriver, StepError};
@@ -226,6 +227,17 @@ pub fn write<W: Writer>(
 /// Runs a tasklet.
 pub fn run<T: Tasklet>(parameters: Value) -> Result<Exit, StepError> {
     run_tasklet::<T>(&setup(parameters, &[]))
+}
+
+/// Asks a [`FormDescriber`] for its answer, as a form does whose source has these columns.
+pub fn describe_form<F: FormDescriber>(parameters: Value, header: &[&str]) -> Result<Value, StepError> {
+    let question = Question {
+        what: "form".to_owned(),
+        parameters: parameters.to_string(),
+        header: header.iter().map(|name| (*name).to_owned()).collect(),
+        language: "en".to_owned(),
+    };
+    Ok(serde_json::from_str(&form::describe_form::<F>(question)?)?)
 }
 
 /// The setup for a driver's `open`.

@@ -25,7 +25,9 @@ impl Problem {
         let problem = Self { cause, subject: subject(error), ..problem };
         let problem = problem.with_help(error.help()).with_remedies(&error.remedies());
         match error {
-            Error::Violations { violations, .. } => problem.with_violations("", violations),
+            Error::Violations { violations, .. } | Error::GuardedParameters { violations, .. } => {
+                problem.with_violations("", violations)
+            }
             Error::ConnectorFile(error) => {
                 Self { others: error.others.iter().map(OtherMistake::of).collect(), ..problem }
             }

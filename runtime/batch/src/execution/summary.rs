@@ -9,6 +9,7 @@ use super::job_execution::JobExecution;
 use super::status::{BatchStatus, ExitStatus};
 use super::step_execution::StepExecution;
 use crate::clock::Timestamp;
+use crate::instance_form::Veiled;
 use crate::job::{ComponentRef, Job, StepKind};
 use crate::name::{ConnectorCode, InstanceCode, JobExecutionId, JobName, TenantId};
 
@@ -76,6 +77,8 @@ pub struct JobSummary {
     pub folder: Option<String>,
     /// Whether each of its steps is an item step, in the order of the steps.
     pub has_items: Vec<bool>,
+    /// Its parameters that not everybody sees.
+    pub veiled: Vec<Veiled>,
 }
 
 impl JobSummary {
@@ -88,6 +91,7 @@ impl JobSummary {
             components: job.components().cloned().collect(),
             folder: job.folder.clone(),
             has_items: job.steps.iter().map(|step| matches!(step.kind, StepKind::Item { .. })).collect(),
+            veiled: job.veiled(),
         }
     }
 }

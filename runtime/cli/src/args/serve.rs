@@ -43,6 +43,10 @@ pub(crate) struct ServeArgs {
     /// repeated
     #[arg(long = "public-name", value_name = "HOST")]
     pub(crate) names: Vec<String>,
+    /// Install the connector in this folder for the tenant of `--tenant`, and again whenever its files change. Mistakes
+    /// are in the log. Can be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(crate) watch: Vec<PathBuf>,
     /// The format of the log on standard error: text for people, or a JSON object in each line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) log_format: Format,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use stepbox::Error;
 use stepbox_api::connector::{Connector, ConnectorSummary, Grant, Installed};
+use stepbox_api::form::ConnectorPreview;
 use stepbox_api::list::Row;
 use stepbox_client::{Outgoing, pack_folder};
 use tempfile::NamedTempFile;
@@ -21,6 +22,24 @@ impl Site {
         match self {
             Self::Here(here) => here.install_connector(folder, force).await,
             Self::There(there) => there.install_connector(folder, force).await,
+        }
+    }
+
+    /// Checks the connector in a folder without keeping anything.
+    pub(crate) async fn preview_connector(&self, folder: &Path) -> Result<ConnectorPreview, CliError> {
+        match self {
+            Self::Here(Here { tenant, .. }) => {
+                let connector = tenant.preview_connector(folder).await?;
+                let grants = tenant.policy().leaves_of(&connector);
+                let shown = Connector::of(&connector, grants.iter().map(Grant::of).collect());
+                Ok(ConnectorPreview::of(&connector, shown))
+            }
+            Self::There(there) => {
+                let package = packed(folder).await?;
+                let sent = Outgoing::open(package.path()).await?;
+                let sent = upload::shown(sent, &folder.display().to_string());
+                Ok(there.tenant.preview_connector(&sent).await?)
+            }
         }
     }
 
@@ -74,18 +93,22 @@ impl Here {
     }
 }
 
+/// The folder as a package in a temporary file, to be sent.
+async fn packed(folder: &Path) -> Result<NamedTempFile, CliError> {
+    let folder = folder.to_owned();
+    let packed = tokio::task::spawn_blocking(move || {
+        let mut package = NamedTempFile::new().map_err(CliError::Start)?;
+        pack_folder(&folder, PACKAGE_BYTES_MAX, &mut package)?;
+        Ok::<_, CliError>(package)
+    });
+    packed.await.map_err(|error| CliError::Start(error.into()))?
+}
+
 impl There {
-    /// Packs the folder into a temporary file, and sends that.
     async fn install_connector(&self, folder: &Path, force: bool) -> Result<Installed, CliError> {
-        let (of, folder) = (folder.to_owned(), folder.display().to_string());
-        let packed = tokio::task::spawn_blocking(move || {
-            let mut package = NamedTempFile::new().map_err(CliError::Start)?;
-            pack_folder(&of, PACKAGE_BYTES_MAX, &mut package)?;
-            Ok::<_, CliError>(package)
-        });
-        let package = packed.await.map_err(|error| CliError::Start(error.into()))??;
+        let package = packed(folder).await?;
         let sent = Outgoing::open(package.path()).await?;
-        let sent = upload::shown(sent, &folder);
+        let sent = upload::shown(sent, &folder.display().to_string());
         Ok(self.tenant.install_connector(&sent, force).await?)
     }
 }

@@ -1,6 +1,7 @@
 //! Connectors.
 
 use stepbox_api::connector::{Connector, ConnectorSummary, Installed};
+use stepbox_api::form::ConnectorPreview;
 
 use super::Tenant;
 use crate::ask::{Ask, Content};
@@ -17,6 +18,12 @@ impl Tenant {
         let content = Content::File { media_type: "application/x-tar", file: package };
         let ask = Ask::post(self.path(&["connectors"])).content(content);
         self.json(ask.query("force", force.then_some(true))).await
+    }
+
+    /// Has the package of a connector's folder checked without keeping anything, and shows its forms.
+    pub async fn preview_connector(&self, package: &Outgoing) -> Result<ConnectorPreview, ClientError> {
+        let content = Content::File { media_type: "application/x-tar", file: package };
+        self.json(Ask::post(self.path(&["connector-preview"])).content(content)).await
     }
 
     /// All connectors: that of Stepbox itself, then the installed ones.

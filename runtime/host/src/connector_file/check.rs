@@ -2,6 +2,7 @@
 
 mod effect;
 mod flow;
+mod form;
 mod outputs;
 mod partitions;
 mod settings;
@@ -13,6 +14,7 @@ use std::path::{Component as PathPart, PathBuf};
 
 use serde_json::{Value, json};
 use stepbox_batch::element::Role;
+use stepbox_batch::instance_form::FormLayout;
 use stepbox_batch::job::{Branch, GrantRequest, ItemSettings, LimitOverrides, Rerun, RetryPolicy, StepFlow};
 use stepbox_batch::limits::{LIMITS, Limit};
 use stepbox_batch::name::{ConnectorCode, JobName, NameError, StepName};
@@ -30,6 +32,8 @@ use super::{ComponentSource, Mistake, Mistakes, part, shape};
 pub struct Known {
     /// The parameter schemas of the tenant's other jobs, for `extends`.
     pub schemas: BTreeMap<String, Value>,
+    /// The layouts of the forms of those jobs that do not follow their schemas, by job.
+    pub forms: BTreeMap<String, FormLayout>,
     /// The native elements, with the names of their options; `None` if the element checks its own options.
     pub native: Vec<(Role, String, Option<&'static [&'static str]>)>,
     /// The names of the secrets in the tenant's policy.
@@ -61,6 +65,7 @@ pub(super) struct CheckedJob {
     pub(super) stoppable: bool,
     pub(super) concurrency: Option<u32>,
     pub(super) parameters: Value,
+    pub(super) form: Option<FormLayout>,
     pub(super) steps: Vec<CheckedStep>,
 }
 
@@ -107,15 +112,18 @@ pub(super) fn check(file: shape::File, known: &Known) -> Result<Checked, Mistake
     if file.jobs.0.is_empty() {
         return Err(Mistake::new("connector-without-jobs", "/jobs", "the connector has no jobs").into());
     }
-    let mut schemas = known.schemas.clone();
+    let rights = form::DeclaredRights::new(file.rights)?;
+    let mut above = Above { schemas: known.schemas.clone(), forms: known.forms.clone() };
     let jobs = file.jobs.0.into_iter().map(|(name, job)| {
         let pointer = format!("/jobs/{}", part(&name));
         let name = named(&pointer, JobName::new(name))?;
-        let job = Scope { pointer: &pointer, known, components: &components }.job(name, job, &schemas)?;
-        schemas.insert(job.name.to_string(), job.parameters.clone());
+        let scope = Scope { pointer: &pointer, known, components: &components, rights: &rights };
+        let job = scope.job(name, job, &above)?;
+        above.add(&job);
         Ok(job)
     });
     let jobs = Mistakes::none_in(jobs)?;
+    rights.refuse_unused(jobs.iter().filter_map(|job| job.form.as_ref()))?;
     Ok(Checked { code, label, components, jobs })
 }
 
@@ -180,22 +188,37 @@ fn is_reference(source: &str) -> bool {
     source.contains('@') && !source.contains('/') && !source.ends_with(".wasm")
 }
 
+/// The jobs that a job may extend: those of the tenant, and those above it in the file.
+struct Above {
+    schemas: BTreeMap<String, Value>,
+    forms: BTreeMap<String, FormLayout>,
+}
+
+impl Above {
+    fn add(&mut self, job: &CheckedJob) {
+        let name = job.name.to_string();
+        self.schemas.insert(name.clone(), job.parameters.clone());
+        match &job.form {
+            Some(form) => self.forms.insert(name, form.clone()),
+            None => self.forms.remove(&name),
+        };
+    }
+}
+
 /// A job and what it may refer to.
 struct Scope<'a> {
     pointer: &'a str,
     known: &'a Known,
     components: &'a BTreeMap<String, ComponentSource>,
+    rights: &'a form::DeclaredRights,
 }
 
 impl Scope<'_> {
-    fn job(
-        &self,
-        name: JobName,
-        job: shape::Job,
-        schemas: &BTreeMap<String, Value>,
-    ) -> Result<CheckedJob, Mistakes> {
+    fn job(&self, name: JobName, job: shape::Job, above: &Above) -> Result<CheckedJob, Mistakes> {
         let pointer = self.pointer;
-        let parameters = self.parameters(job.parameters, schemas)?;
+        let base = job.parameters.as_ref().and_then(|own| own.get("extends")).and_then(Value::as_str);
+        let base = base.map(str::to_owned);
+        let parameters = self.parameters(job.parameters, &above.schemas)?;
         check_type(&format!("{pointer}/type"), &job.job_type)?;
         let label = check_label(&format!("{pointer}/label"), job.label.unwrap_or_else(|| name.to_string()))?;
         if job.steps.is_empty() {
@@ -207,9 +230,37 @@ impl Scope<'_> {
         flow::check(&steps)?;
         outputs::check(&steps, self.known)?;
         let parameters = parameters.as_json().clone();
+        let form = self.form(base.as_deref(), job.form, job.launch, above, (&parameters, &steps))?;
         let concurrency = settings::concurrency(pointer, job.concurrency)?;
         let (job_type, stoppable) = (job.job_type, job.stoppable);
-        Ok(CheckedJob { name, job_type, label, stoppable, concurrency, parameters, steps })
+        Ok(CheckedJob { name, job_type, label, stoppable, concurrency, parameters, form, steps })
+    }
+
+    /// The layout of the job's form; `None` if neither it nor the job that it extends says more than the schema.
+    fn form(
+        &self,
+        base: Option<&str>,
+        form: Option<shape::Form>,
+        launch: Option<Vec<String>>,
+        above: &Above,
+        (schema, steps): (&Value, &[CheckedStep]),
+    ) -> Result<Option<FormLayout>, Mistakes> {
+        let inherited = base.and_then(|base| above.forms.get(base));
+        if form.is_none() && launch.is_none() {
+            return Ok(inherited.cloned());
+        }
+        let of_schema = || base.and_then(|base| above.schemas.get(base)).map(FormLayout::automatic);
+        let base = inherited.cloned().or_else(of_schema);
+        // With `launch` alone the form still follows the schema.
+        let base = base.or_else(|| form.is_none().then(|| FormLayout::automatic(schema)));
+        let scope = form::FormScope {
+            pointer: self.pointer,
+            components: self.components,
+            rights: self.rights,
+            schema,
+            steps: steps.iter().map(|step| step.name.as_str()).collect(),
+        };
+        form::layout(&scope, base.as_ref(), form, launch).map(Some)
     }
 
     fn parameters(

@@ -1,5 +1,7 @@
 //! The shape of a connector file: its keys and their places. A key that is not listed here is refused.
 
+mod form;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -10,6 +12,11 @@ use stepbox_batch::limits::LimitOverrides;
 use stepbox_batch::nearest::nearest;
 
 use super::ConnectorFileError;
+
+pub(super) use form::{
+    DeclaredRight, Entry as FormEntry, Field as FormField, Form, Group as FormGroup,
+    ReadOnly as FormReadOnly, ReadOnlyWhen, Right as FormRight, Tab as FormTab,
+};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -23,6 +30,8 @@ pub(super) struct File {
     /// folder, or the name and the version of an uploaded component.
     #[serde(default)]
     pub(super) components: BTreeMap<String, String>,
+    /// Rights beside the roles, which tabs and fields of forms may need.
+    pub(super) rights: Option<Ordered<DeclaredRight>>,
     /// At least one job.
     pub(super) jobs: Ordered<Job>,
 }
@@ -42,6 +51,10 @@ pub(super) struct Job {
     pub(super) concurrency: Option<u32>,
     /// A JSON Schema, and `extends` with the name of another job.
     pub(super) parameters: Option<Value>,
+    /// Where the parameters stand in the form of its instances. Without the key the form follows the schema.
+    pub(super) form: Option<Form>,
+    /// The parameters that a launch may change. Without the key all.
+    pub(super) launch: Option<Vec<String>>,
     /// The steps, in the order in which they run.
     pub(super) steps: Vec<Step>,
 }

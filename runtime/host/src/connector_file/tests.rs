@@ -1,6 +1,7 @@
 //! What a connector file may contain, and the message for each mistake: rows of files and messages.
 
 mod flow;
+mod forms;
 mod outputs;
 mod settings;
 
@@ -23,6 +24,7 @@ fn known() -> Known {
     });
     Known {
         schemas: BTreeMap::from([("csv_export".to_owned(), schema)]),
+        forms: BTreeMap::new(),
         native: vec![
             (Role::Reader, "csv".to_owned(), Some(&["from", "delimiter"])),
             (Role::Writer, "csv".to_owned(), Some(&["to", "delimiter"])),
@@ -179,7 +181,7 @@ fn every_mistake_has_a_place_and_a_next_action() {
         "label: Acme",
         "colour: Acme",
         "connector-file-malformed line 2, column 1: the key `colour` is not known here \
-         | known are `connector`, `label`, `components`, `jobs`",
+         | known are `connector`, `label`, `components`, `rights`, `jobs`",
     );
     check(
         "    type: export\n",

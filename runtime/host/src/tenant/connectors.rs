@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use serde_json::json;
+use stepbox_batch::instance_form::FormRights;
 use stepbox_batch::inventory::{Component, Connector};
 use stepbox_batch::job::{Job, JobInstance};
 use stepbox_batch::name::ConnectorCode;
@@ -62,6 +63,61 @@ impl Tenant {
         Ok(opened(folder)?.behind(&self.installation.wall))
     }
 
+    /// Reads and checks the connector in a folder like [`install_connector`](Self::install_connector), without keeping
+    /// anything of it.
+    ///
+    /// Signatures are not asked for: people look at a connector before its components are signed.
+    pub async fn preview_connector(&self, folder: &Path) -> Result<Connector, Error> {
+        self.preview_in(self.given(folder)?).await
+    }
+
+    /// Reads and checks a package as [`preview_connector`](Self::preview_connector) does with a folder. The folder is as
+    /// for [`install_package`](Self::install_package).
+    pub async fn preview_package(&self, folder: &Path) -> Result<Connector, Error> {
+        self.preview_in(opened(folder)?).await
+    }
+
+    async fn preview_in(&self, folder: ConnectorFolder) -> Result<Connector, Error> {
+        let file = ConnectorFile::read(&folder, &self.known().await?)?;
+        let mut components = BTreeMap::new();
+        for (name, source) in file.components() {
+            let component = match source {
+                ComponentSource::File(path) => self.inspect_named(&file, name, &folder, path).await?,
+                ComponentSource::Uploaded(reference) => self.uploaded(&file, name, reference).await?,
+            };
+            components.insert(name.to_owned(), component);
+        }
+        let connector = file.into_connector(&components)?;
+        self.refuse_native_names(&connector)?;
+        Ok(connector)
+    }
+
+    /// The component for which a connector file names a file, as it would be kept.
+    async fn inspect_named(
+        &self,
+        file: &ConnectorFile,
+        name: &str,
+        folder: &ConnectorFolder,
+        within: &Path,
+    ) -> Result<Component, Error> {
+        let inspected = async {
+            let opened = folder.open_file(within).map_err(|source| ComponentError::Unreadable { source })?;
+            let bytes = receive_component(File::from_std(opened)).await?;
+            Ok::<_, Error>((self.inspect_component(&bytes).await?, bytes.len()))
+        };
+        let (inspected, size) = inspected.await.map_err(|error| named(file, name, folder, within, error))?;
+        Ok(Component {
+            digest: inspected.digest,
+            name: inspected.description.name.clone(),
+            version: inspected.description.version.clone(),
+            world: inspected.world.to_string(),
+            size_bytes: size as u64,
+            uploaded_at: self.now(),
+            description: inspected.description.to_json(),
+            signer: None,
+        })
+    }
+
     async fn put_connector(&self, connector: Connector) -> Result<Connector, Error> {
         self.installation.repository.put_connector(&self.id, &connector, &self.by()?).await?;
         Ok(connector)
@@ -93,12 +149,14 @@ impl Tenant {
         let Some(today) = known.iter().find(|known| known.code == connector.code) else {
             return Ok(Vec::new());
         };
-        let instances = self.instances(None).await?.into_iter();
+        let instances = self.stored_instances(None).await?.into_iter();
         let own = instances.filter(|instance| instance.connector == connector.code);
-        let broken = own.filter(|instance| cannot_run(today, instance).is_none()).filter_map(|instance| {
-            let reason = cannot_run(connector, &instance)?;
-            Some(BrokenInstance { code: instance.code, reason })
-        });
+        let broken = own.filter(|instance| cannot_run(today, instance, self.rights).is_none()).filter_map(
+            |instance| {
+                let reason = cannot_run(connector, &instance, self.rights)?;
+                Some(BrokenInstance { code: instance.code, reason })
+            },
+        );
         Ok(broken.collect())
     }
 
@@ -166,32 +224,8 @@ impl Tenant {
         folder: &ConnectorFolder,
         within: &Path,
     ) -> Result<Component, Error> {
-        let path = folder.path().join(within);
-        self.upload_component_file(folder, within).await.map_err(|error| match error {
-            Error::Component(ComponentError::Unreadable { source }) => {
-                let message = format!("{} cannot be read: {source}", path.display());
-                let help = "build the connector's steps first".to_owned();
-                file.component_error(name, "component-unreadable", message, help).into()
-            }
-            error @ (Error::Component(_)
-            | Error::Signature(_)
-            | Error::UploadClosed
-            | Error::Repository(
-                RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_),
-            )) => {
-                let cause = match &error {
-                    Error::Component(error) => error.to_string(),
-                    Error::Signature(error) => error.to_string(),
-                    Error::Repository(RepositoryError::ComponentQuota(error)) => error.to_string(),
-                    other => other.to_string(),
-                };
-                let message = format!("{} is refused: {cause}", path.display());
-                let help = error.help().unwrap_or_default();
-                let refused = file.component_error(name, error.code(), message, help);
-                refused.with_remedies(error.remedies()).into()
-            }
-            other => other,
-        })
+        let uploaded = self.upload_component_file(folder, within).await;
+        uploaded.map_err(|error| named(file, name, folder, within, error))
     }
 
     /// Uploads a component from its file, with the signature beside it, if there is one.
@@ -227,10 +261,13 @@ impl Tenant {
 
     /// The names that a connector file may refer to.
     async fn known(&self) -> Result<Known, Error> {
-        let jobs = self.jobs().await?.into_iter();
-        let schemas = jobs.map(|job| (job.name.to_string(), job.parameters)).collect();
+        let (mut schemas, mut forms) = (BTreeMap::new(), BTreeMap::new());
+        for job in self.jobs().await? {
+            forms.extend(job.form.map(|form| (job.name.to_string(), form)));
+            schemas.insert(job.name.to_string(), job.parameters);
+        }
         let secrets = self.policy().secrets.names().map(str::to_owned).collect();
-        Ok(Known { schemas, native: self.installation.native.known(), secrets })
+        Ok(Known { schemas, forms, native: self.installation.native.known(), secrets })
     }
 
     /// Refuses the names of the native connector. The store cannot do that, because it knows only the
@@ -254,14 +291,58 @@ fn opened(folder: &Path) -> Result<ConnectorFolder, Error> {
     ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error))
 }
 
+/// An error about a component, at the place where the connector file names its file.
+fn named(file: &ConnectorFile, name: &str, folder: &ConnectorFolder, within: &Path, error: Error) -> Error {
+    let path = folder.path().join(within);
+    match error {
+        Error::Component(ComponentError::Unreadable { source }) => {
+            let message = format!("{} cannot be read: {source}", path.display());
+            let help = "build the connector's steps first".to_owned();
+            file.component_error(name, "component-unreadable", message, help).into()
+        }
+        error @ (Error::Component(_)
+        | Error::Signature(_)
+        | Error::UploadClosed
+        | Error::Repository(
+            RepositoryError::VersionExists { .. } | RepositoryError::ComponentQuota(_),
+        )) => {
+            let cause = match &error {
+                Error::Component(error) => error.to_string(),
+                Error::Signature(error) => error.to_string(),
+                Error::Repository(RepositoryError::ComponentQuota(error)) => error.to_string(),
+                other => other.to_string(),
+            };
+            let message = format!("{} is refused: {cause}", path.display());
+            let help = error.help().unwrap_or_default();
+            let refused = file.component_error(name, error.code(), message, help);
+            refused.with_remedies(error.remedies()).into()
+        }
+        other => other,
+    }
+}
+
+/// A job of a connector, by its name.
+pub(super) fn job_of<'a>(connector: &'a Connector, name: &str) -> Result<&'a Job, Error> {
+    connector.jobs.iter().find(|job| job.name.as_str() == name).ok_or_else(|| {
+        let nearest = nearest(name, connector.jobs.iter().map(|job| job.name.as_str()));
+        Error::not_found(
+            "job",
+            name,
+            nearest,
+            Remedy::ShowConnector { connector: connector.code.to_string() },
+        )
+    })
+}
+
 /// Why an instance cannot run with a connector; `None` if it can.
-fn cannot_run(connector: &Connector, instance: &JobInstance) -> Option<String> {
+fn cannot_run(connector: &Connector, instance: &JobInstance, rights: FormRights) -> Option<String> {
     let Some(job) = connector.jobs.iter().find(|job| job.name == instance.job) else {
         return Some(format!("there is no job `{}`", instance.job));
     };
     match effective(job, instance, &json!({})) {
         Ok(_) => None,
         Err(Error::Violations { violations, .. }) => {
+            let violations = job.guard(rights).without_values(violations);
             Some(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         }
         Err(other) => Some(other.to_string()),

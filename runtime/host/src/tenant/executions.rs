@@ -10,6 +10,7 @@ use stepbox_batch::execution::{
     ExecutionFilter, ExecutionSummary, JobExecution, NewJobExecution, PauseRequest, Purgeable, Remains,
     StepExecution, StopRequest, Warning,
 };
+use stepbox_batch::instance_form::Mode;
 use stepbox_batch::log::LogLine;
 use stepbox_batch::name::{InstanceCode, JobExecutionId, StepName};
 use stepbox_batch::ports::{Listing, RepositoryError};
@@ -108,9 +109,17 @@ impl Tenant {
         code: &str,
         overrides: Option<Value>,
     ) -> Result<(NewJobExecution, String), Error> {
-        let instance = self.instance(code).await?;
+        let instance = self.stored_instance(code).await?;
         let job = self.job(instance.job.as_str()).await?;
-        let new = job_lifecycle::new_execution(self.here(), self.by()?, job, &instance, overrides)?;
+        if let Some(overrides) = &overrides {
+            let mut before = job.defaults();
+            before.extend(instance.raw_parameters.as_object().cloned().unwrap_or_default());
+            let before = Value::Object(before);
+            let given = (instance.code.as_str(), overrides, &before);
+            self.refuse_guarded(&job, Mode::Launch, given, &[])?;
+        }
+        let new = job_lifecycle::new_execution(self.here(), self.by()?, job.clone(), &instance, overrides);
+        let new = new.map_err(|error| self.veiled(&job, error))?;
         self.check_files(&new.parameters).await?;
         Ok((new, instance.label))
     }
@@ -124,12 +133,12 @@ impl Tenant {
         log: Option<LogListener>,
     ) -> Result<Running, Error> {
         self.refuse_unless_active()?;
-        let paused = self.execution(id).await?;
+        let paused = self.stored_execution(id).await?;
         if paused.status != BatchStatus::Paused {
             let reason = "only an execution that is PAUSED can be resumed";
             return Err(RepositoryError::WrongStatus { id, status: paused.status, reason }.into());
         }
-        let job_label = self.instance(paused.instance.as_str()).await?.label;
+        let job_label = self.stored_instance(paused.instance.as_str()).await?.label;
         let first = Some(job_lifecycle::first_of(self.here(), &paused).await?);
         let names = RunNames { first, job_label, listener: log };
         let begun = job_lifecycle::resume(self.here(), &paused, names, &self.by()?).await?;
@@ -145,8 +154,8 @@ impl Tenant {
         id: JobExecutionId,
         options: RestartOptions,
     ) -> Result<Running, Error> {
-        let earlier = self.execution(id).await?;
-        let label = self.instance(earlier.instance.as_str()).await?.label;
+        let earlier = self.stored_execution(id).await?;
+        let label = self.stored_instance(earlier.instance.as_str()).await?.label;
         let first = job_lifecycle::first_of(self.here(), &earlier).await?;
         let new = self.new_restart(earlier, &options).await?;
         self.start(&new, Some(first), label, options.log).await
@@ -185,7 +194,7 @@ impl Tenant {
     /// The format is CSV like the input, or JSON Lines, with the original columns and the reason for each
     /// item. A step without skipped items has no file.
     pub async fn rejected_items(&self, id: JobExecutionId) -> Result<Vec<(StepName, PathBuf)>, Error> {
-        let execution = self.execution(id).await?;
+        let execution = self.stored_execution(id).await?;
         let data = &self.installation.data;
         let file = |step: StepName| Some((step.clone(), RejectedFile::new(data, id, &step).found()?));
         if let Some(shared) = data.shared() {
@@ -201,6 +210,11 @@ impl Tenant {
 
     /// Returns an execution with its steps.
     pub async fn execution(&self, id: JobExecutionId) -> Result<JobExecution, Error> {
+        self.seen_execution(self.stored_execution(id).await?).await
+    }
+
+    /// An execution with all its parameters, for what is done with it here.
+    pub(super) async fn stored_execution(&self, id: JobExecutionId) -> Result<JobExecution, Error> {
         let found = self.installation.repository.execution(&self.id, id).await?;
         found.ok_or_else(|| Error::no_execution(id))
     }
@@ -210,12 +224,13 @@ impl Tenant {
     /// All entries that match the filter are in memory at once. To read all executions, read page by page,
     /// with [`ExecutionFilter::before`].
     pub async fn executions(&self, filter: &ExecutionFilter) -> Result<Listing<ExecutionSummary>, Error> {
-        Ok(self.installation.repository.executions(&self.id, filter).await?)
+        self.seen_summaries(self.installation.repository.executions(&self.id, filter).await?).await
     }
 
     /// The readable data of a damaged execution.
     pub async fn remains(&self, id: JobExecutionId) -> Result<Remains, Error> {
-        self.installation.repository.remains(&self.id, id).await?.ok_or_else(|| Error::no_execution(id))
+        let remains = self.installation.repository.remains(&self.id, id).await?;
+        remains.map(|remains| self.seen_remains(remains)).ok_or_else(|| Error::no_execution(id))
     }
 
     /// The stored warnings of an execution, in their order.
@@ -223,7 +238,7 @@ impl Tenant {
     /// After them come the warnings of parts that are not merged yet.
     pub async fn warnings(&self, id: JobExecutionId) -> Result<Listing<Warning>, Error> {
         let repository = &self.installation.repository;
-        let steps = match self.execution(id).await {
+        let steps = match self.stored_execution(id).await {
             Ok(execution) => execution.steps,
             // The warnings of a damaged execution may be undamaged.
             Err(Error::Repository(RepositoryError::Corrupt { .. })) => Vec::new(),
@@ -265,6 +280,11 @@ impl Tenant {
     ///
     /// Most executions have no parts.
     pub async fn partitions(&self, id: JobExecutionId) -> Result<Vec<JobExecution>, Error> {
+        self.seen_executions(self.stored_partitions(id).await?).await
+    }
+
+    /// The parts with all their parameters, for what is done with them here.
+    pub(super) async fn stored_partitions(&self, id: JobExecutionId) -> Result<Vec<JobExecution>, Error> {
         Ok(self.installation.repository.partitions(&self.id, id).await?)
     }
 

@@ -1,6 +1,7 @@
 //! Job instances: saved parameters that are validated at every change.
 
 use serde_json::{Map, Value, json};
+use stepbox_batch::instance_form::{FormRights, Mode};
 use stepbox_batch::job::{InstanceVersion, Job, JobInstance};
 use stepbox_batch::name::InstanceCode;
 use stepbox_batch::nearest::nearest;
@@ -9,6 +10,7 @@ use stepbox_batch::ports::{Listing, RepositoryError};
 use stepbox_batch::remedy::{Listed, Remedy};
 
 use super::Tenant;
+use super::connectors::job_of;
 use crate::error::Error;
 use crate::job_lifecycle::effective;
 
@@ -54,11 +56,7 @@ impl Tenant {
     /// Creates an instance if its effective parameters are valid.
     pub async fn create_instance(&self, new: NewInstance) -> Result<JobInstance, Error> {
         let connector = self.connector(&new.connector).await?;
-        let Some(job) = connector.jobs.iter().find(|job| job.name.as_str() == new.job) else {
-            let nearest = nearest(&new.job, connector.jobs.iter().map(|job| job.name.as_str()));
-            let remedy = Remedy::ShowConnector { connector: connector.code.to_string() };
-            return Err(Error::not_found("job", &new.job, nearest, remedy));
-        };
+        let job = job_of(&connector, &new.job)?;
         if job.job_type != new.job_type {
             return Err(Error::Mismatch {
                 message: format!(
@@ -68,6 +66,8 @@ impl Tenant {
                 help: format!("create it with the type `{}`", job.job_type),
             });
         }
+        let given = (new.code.as_str(), &new.parameters, &json!({}));
+        self.refuse_guarded(job, Mode::Create, given, &[])?;
         let instance = JobInstance {
             tenant: self.id.clone(),
             code: InstanceCode::new(new.code.clone())?,
@@ -79,9 +79,15 @@ impl Tenant {
             version: 0,
             updated_at: self.now(),
         };
-        effective(job, &instance, &json!({}))?;
+        self.created(job, instance).await
+    }
+
+    /// Stores a new instance, if its parameters are valid.
+    async fn created(&self, job: &Job, instance: JobInstance) -> Result<JobInstance, Error> {
+        effective(job, &instance, &json!({})).map_err(|error| self.veiled(job, error))?;
         self.check_files(&instance.raw_parameters).await?;
-        Ok(self.installation.repository.create_instance(&instance, &self.by()?).await?)
+        let created = self.installation.repository.create_instance(&instance, &self.by()?).await?;
+        self.seen_instance(created).await
     }
 
     /// Changes an instance if its parameters are still valid afterwards.
@@ -92,14 +98,14 @@ impl Tenant {
             let seen = Some(edit.expected.unwrap_or(instance.version));
             match self.installation.repository.update_instance(&instance, seen, &self.by()?).await {
                 Err(RepositoryError::StaleVersion { .. }) if edit.expected.is_none() => {}
-                changed => return Ok(changed?),
+                changed => return self.seen_instance(changed?).await,
             }
         }
     }
 
     /// The stored instance with the changes.
     async fn edited(&self, code: &str, edit: InstanceEdit) -> Result<JobInstance, Error> {
-        let mut instance = self.instance(code).await?;
+        let mut instance = self.stored_instance(code).await?;
         if edit.expected.is_some_and(|expected| expected != instance.version) {
             let (code, current) = (instance.code, instance.version);
             return Err(RepositoryError::StaleVersion { code, current }.into());
@@ -111,29 +117,29 @@ impl Tenant {
         let set = edit.set.unwrap_or_else(|| json!({}));
         let raw = instance.raw_parameters.as_object().cloned().unwrap_or_default();
         refuse_unknown(&job, &instance, &edit.unset)?;
+        let given = (instance.code.as_str(), &set, &instance.raw_parameters);
+        self.refuse_guarded(&job, Mode::Edit, given, &edit.unset)?;
         instance.raw_parameters = match set {
             Value::Object(set) => Value::Object(merged(raw, set, &edit.unset)),
             other => other,
         };
-        effective(&job, &instance, &json!({}))?;
+        effective(&job, &instance, &json!({})).map_err(|error| self.veiled(&job, error))?;
         self.check_files(&instance.raw_parameters).await?;
         Ok(instance)
     }
 
-    /// Copies an instance under another code.
+    /// Copies an instance under another code, also with the values that the viewer may not see.
     pub async fn duplicate_instance(
         &self,
         code: &str,
         new_code: &str,
         label: Option<String>,
     ) -> Result<JobInstance, Error> {
-        let mut instance = self.instance(code).await?;
+        let mut instance = self.stored_instance(code).await?;
         instance.code = InstanceCode::new(new_code)?;
         instance.label = checked_label(label.unwrap_or_else(|| new_code.to_owned()))?;
         let job = self.job(instance.job.as_str()).await?;
-        effective(&job, &instance, &json!({}))?;
-        self.check_files(&instance.raw_parameters).await?;
-        Ok(self.installation.repository.create_instance(&instance, &self.by()?).await?)
+        self.created(&job, instance).await
     }
 
     /// Deletes an instance.
@@ -141,7 +147,7 @@ impl Tenant {
     /// Its executions and its versions stay as history. An instance of another version than `expected` is not
     /// deleted; `None` deletes it in any version.
     pub async fn delete_instance(&self, code: &str, expected: Option<u64>) -> Result<(), Error> {
-        let code = self.instance(code).await?.code;
+        let code = self.stored_instance(code).await?.code;
         Ok(self.installation.repository.delete_instance(&self.id, &code, expected, &self.by()?).await?)
     }
 
@@ -156,18 +162,26 @@ impl Tenant {
         };
         if history.rows() == 0 {
             // The error names the nearest instance.
-            self.instance(code).await?;
+            self.stored_instance(code).await?;
         }
-        Ok(history)
+        self.seen_versions(history).await
     }
 
     /// The instance with that code; `None` if there is none. Nothing else is looked at.
     pub async fn find_instance(&self, code: &InstanceCode) -> Result<Option<JobInstance>, Error> {
-        Ok(self.installation.repository.instance(&self.id, code).await?)
+        match self.installation.repository.instance(&self.id, code).await? {
+            Some(instance) => Ok(Some(self.seen_instance(instance).await?)),
+            None => Ok(None),
+        }
     }
 
     /// Returns the instance with that code.
     pub async fn instance(&self, code: &str) -> Result<JobInstance, Error> {
+        self.seen_instance(self.stored_instance(code).await?).await
+    }
+
+    /// The instance with all its parameters, for what is done with it here.
+    pub(super) async fn stored_instance(&self, code: &str) -> Result<JobInstance, Error> {
         let found = match InstanceCode::new(code) {
             Ok(code) => self.installation.repository.instance(&self.id, &code).await?,
             Err(_) => None,
@@ -175,7 +189,7 @@ impl Tenant {
         match found {
             Some(instance) => Ok(instance),
             None => {
-                let instances = self.instances(None).await?;
+                let instances = self.stored_instances(None).await?;
                 let nearest = nearest(code, instances.iter().map(|instance| instance.code.as_str()));
                 Err(Error::not_found("instance", code, nearest, Remedy::List { what: Listed::Instances }))
             }
@@ -184,12 +198,29 @@ impl Tenant {
 
     /// All instances, or those of one type, sorted by type, then by code.
     pub async fn instances(&self, job_type: Option<&str>) -> Result<Listing<JobInstance>, Error> {
+        self.seen_instances(self.stored_instances(job_type).await?).await
+    }
+
+    /// The instances with all their parameters, for what is done with them here.
+    pub(super) async fn stored_instances(
+        &self,
+        job_type: Option<&str>,
+    ) -> Result<Listing<JobInstance>, Error> {
         Ok(self.installation.repository.instances(&self.id, job_type).await?)
     }
 
-    /// The effective parameters of an instance without overrides.
+    /// The effective parameters of an instance without overrides. For a viewer who does not see all of them, the
+    /// instance is taken as it is stored.
     pub async fn effective_parameters(&self, instance: &JobInstance) -> Result<Value, Error> {
-        effective(&self.job(instance.job.as_str()).await?, instance, &json!({}))
+        let instance = match self.rights {
+            FormRights::Every => instance.clone(),
+            FormRights::Of(_) => self.stored_instance(instance.code.as_str()).await?,
+        };
+        let job = self.job(instance.job.as_str()).await?;
+        let effective = effective(&job, &instance, &json!({}));
+        let mut parameters = effective.map_err(|error| self.veiled(&job, error))?;
+        self.guard_of(&job).hide_in(&mut parameters);
+        Ok(parameters)
     }
 }
 

@@ -92,7 +92,7 @@ impl Tenant {
         id: JobExecutionId,
         restarted: &mut HashMap<InstanceCode, HashSet<JobExecutionId>>,
     ) -> Result<(Option<String>, Vec<LeftOver>), Error> {
-        let execution = self.execution(id).await?;
+        let execution = self.stored_execution(id).await?;
         let has_failed =
             [BatchStatus::Stopped, BatchStatus::Failed, BatchStatus::Abandoned].contains(&execution.status);
         if !has_failed || execution.partition.is_some() || execution.started_at.is_none() {
@@ -106,7 +106,7 @@ impl Tenant {
             return Ok(Default::default());
         }
         let run = self.run_info(&execution).await?;
-        let parts = self.partitions(id).await?;
+        let parts = self.stored_partitions(id).await?;
         let of_step = |step: &StepExecution| {
             let definition = execution.job.steps.get(step.position as usize)?;
             self.left_over_of(step, &parts, (definition, &execution, run.as_ref()))
@@ -139,7 +139,7 @@ impl Tenant {
     /// unknown.
     async fn run_info(&self, execution: &JobExecution) -> Result<Option<RunInfo>, Error> {
         let First { id, started_at } = first_of(self.here(), execution).await?;
-        let job_label = match self.instance(execution.instance.as_str()).await {
+        let job_label = match self.stored_instance(execution.instance.as_str()).await {
             Ok(instance) => instance.label,
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),

@@ -38,7 +38,7 @@ impl Tenant {
     /// They are the outputs of native writers. Files that a component has written into a folder are not known. The list
     /// is made of what the writers have stored: a file in it may have been moved, removed or replaced since.
     pub async fn outputs(&self, id: JobExecutionId) -> Result<Vec<ExecutionOutput>, Error> {
-        let execution = self.execution(id).await?;
+        let execution = self.stored_execution(id).await?;
         let completed = |step: &&StepExecution| step.status == BatchStatus::Completed;
         let steps = execution.steps.iter().filter(completed);
         Ok(steps.flat_map(|step| self.outputs_of(&execution, step)).collect())

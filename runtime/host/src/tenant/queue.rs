@@ -107,7 +107,7 @@ impl Tenant {
         if let Some(published) = self.published_before(idempotency.as_ref()).await? {
             return Ok(published);
         }
-        let earlier = self.execution(id).await?;
+        let earlier = self.stored_execution(id).await?;
         let new = self.new_restart(earlier, changes).await?;
         self.enqueue(new, &PublishOptions { idempotency, ..PublishOptions::default() }).await
     }
@@ -173,7 +173,7 @@ impl Tenant {
                 if let Some(published) = self.published_before(idempotency.as_ref()).await? {
                     return Ok(Prepared::Before(published));
                 }
-                let new = self.new_restart(self.execution(*id).await?, changes).await?;
+                let new = self.new_restart(self.stored_execution(*id).await?, changes).await?;
                 (idempotency.clone(), new, PublishOptions::default())
             }
         };

@@ -68,9 +68,9 @@ impl Tenant {
         step: &StepName,
         input: &Value,
     ) -> Result<(NewJobExecution, String), Error> {
-        let earlier = self.execution(id).await?;
+        let earlier = self.stored_execution(id).await?;
         check_ended(&earlier)?;
-        let label = self.instance(earlier.instance.as_str()).await?.label;
+        let label = self.stored_instance(earlier.instance.as_str()).await?.label;
         let (mut job, mut parameters) = (earlier.job.clone(), earlier.parameters.clone());
         let refused = |reason: String| Error::CannotReimport { id: id.0, reason };
         let native = &self.installation.native;

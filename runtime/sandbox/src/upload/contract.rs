@@ -18,6 +18,9 @@ use crate::v0_1::WIT;
 /// The interfaces of the contract that a component may import.
 const IMPORTS: &[&str] = &["types", "execution", "files", "http", "log"];
 
+/// The interface that a component of any world may export beside the one of its world.
+const FORM: &str = "form";
+
 /// The WASI 0.2 interfaces that a component may import. `linker.rs` provides them. Sockets are not among
 /// them.
 const WASI: &[(&str, &[&str])] = &[
@@ -196,6 +199,10 @@ impl<'a> Candidate<'a> {
         self.check_export(world.interface(), &mut findings);
         if let Some(further) = world.further_interface() {
             self.check_export(further, &mut findings);
+        }
+        // An interface that a component of any world may export.
+        if self.exports().iter().any(|name| name.interface == FORM) {
+            self.check_export(FORM, &mut findings);
         }
         findings
     }

@@ -1,35 +1,20 @@
 //! A component's description of itself, checked before it is shown to people.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use semver::Version;
 use serde_json::{Value, json};
-use stepbox_batch::clock::Timestamp;
 use stepbox_batch::depth::{DEPTH_MAX, is_too_deep};
-use stepbox_batch::error::{ElementError, Halt};
-use stepbox_batch::execution::ExecutionContext;
-use stepbox_batch::findings::Findings;
-use stepbox_batch::log::NoLog;
-use stepbox_batch::name::{JobExecutionId, StepName};
-use stepbox_batch::run_context::{RunContext, RunInfo};
-use stepbox_batch::step_context::StepContext;
-use stepbox_net::NetworkPolicy;
 
-use crate::budget::Usage;
-use crate::egress::HttpPolicy;
+use crate::describing::{self, failure_of};
 use crate::error::ComponentError;
 use crate::failure::is_code;
-use crate::grants::Grants;
-use crate::instance::{Instance, LISTS_BYTES_MAX};
+use crate::instance::LISTS_BYTES_MAX;
 use crate::limits::Limits;
-use crate::linker;
 use crate::machine::Loaded;
-use crate::secrets::StepSecrets;
-use crate::setup::ComponentSetup;
 use crate::upload::World;
 use crate::v0_1::bindings::exports::stepbox::step::describe::GuestIndices;
+use crate::v0_1::bindings::exports::stepbox::step::form;
 use crate::v0_1::bindings::stepbox::step::types::Description as Raw;
 
 /// The maximum length of the summary, and of each grant, in bytes.
@@ -58,6 +43,8 @@ pub struct Description {
     pub columns_out: Option<Vec<String>>,
     /// Whether each call depends on its own rows alone, so that several calls may run in parallel.
     pub is_stateless: bool,
+    /// Whether it answers questions about the form of a job: it exports the interface `form`.
+    pub describes_forms: bool,
 }
 
 impl Description {
@@ -72,55 +59,30 @@ impl Description {
             "columns_in": self.columns_in,
             "columns_out": self.columns_out,
             "stateless": self.is_stateless,
+            "form": self.describes_forms,
         })
     }
 }
 
 /// Calls `describe` with no grants, very small limits, and no import that could do anything for it.
 pub(super) async fn ask(loaded: &Loaded, world: World) -> Result<Description, ComponentError> {
-    let failed = |halt| ComponentError::DescribeFailed { source: failure_of(halt) };
-    let setup = ComponentSetup {
-        grants: Grants::none(),
-        network: NetworkPolicy::default(),
-        http: HttpPolicy::default(),
-        secrets: StepSecrets::default(),
-        limits: Limits::for_describe(),
-        share: loaded.machine().uploads.clone(),
-        usage: Usage::default(),
-        options: None,
-        work: PathBuf::new(),
-    };
-    let machine = loaded.machine();
-    let pre = linker::describing(&machine.engine, loaded.pre().component()).map_err(unlinked)?;
-    let started = Instance::start_with(machine, &pre, &setup, Grants::none(), &nowhere()).await;
-    let (mut instance, wasm) = started.map_err(failed)?;
-    let exports = GuestIndices::new(&pre).and_then(|all| all.load(&mut instance.store, &wasm));
-    let exports = instance.settle(exports).map_err(failed)?;
+    let failed = |source| ComponentError::DescribeFailed { source };
+    let limits = Limits::for_describe();
+    let (call_ms_max, share) = (limits.call_ms_max, loaded.machine().uploads.clone());
+    let linked = describing::linked(loaded).map_err(unlinked)?;
+    let (mut instance, wasm) = describing::start(loaded, &linked, limits, share).await.map_err(failed)?;
+    let exports = GuestIndices::new(&linked).and_then(|all| all.load(&mut instance.store, &wasm));
+    let exports = instance.settle(exports).map_err(|halt| failed(failure_of(halt)))?;
     instance.returns_at_most(LISTS_BYTES_MAX);
     let call = exports.call_describe(&mut instance.store);
-    let described = instance.watch.guard(setup.limits.call_ms_max, call).await;
-    let raw = instance.settle(described).map_err(failed)?;
-    check(raw, world).map_err(|problem| ComponentError::BadDescription { problem })
-}
-
-/// The failure that ended `describe`. No stop request reaches this call.
-fn failure_of(halt: Halt) -> ElementError {
-    match halt {
-        Halt::Failed(failure) => failure,
-        Halt::Stopped => ElementError::failed("step-trapped", halt.to_string()),
-    }
+    let described = instance.watch.guard(call_ms_max, call).await;
+    let raw = instance.settle(described).map_err(|halt| failed(failure_of(halt)))?;
+    let description = check(raw, world).map_err(|problem| ComponentError::BadDescription { problem })?;
+    Ok(Description { describes_forms: form::GuestIndices::new(&linked).is_ok(), ..description })
 }
 
 fn unlinked(error: wasmtime::Error) -> ComponentError {
     ComponentError::DoesNotCompile { problem: format!("{error:#}") }
-}
-
-/// A step outside of any run: its parameters are empty, and its log is dropped.
-fn nowhere() -> StepContext {
-    let info = RunInfo { id: JobExecutionId(0), job_label: String::new(), started_at: Timestamp(0) };
-    let run = RunContext::new(info, json!({}), ExecutionContext::default(), Arc::new(NoLog));
-    let step = StepName::new("describe").expect("a word");
-    StepContext::new(run, step, false, Findings::default())
 }
 
 fn check(raw: Raw, world: World) -> Result<Description, String> {
@@ -150,6 +112,7 @@ fn check(raw: Raw, world: World) -> Result<Description, String> {
         summary: raw.summary,
         grants: raw.grants,
         is_stateless: raw.stateless,
+        describes_forms: false,
     })
 }
 
@@ -228,6 +191,7 @@ mod tests {
                 "name": "normalise-prices", "version": "1.2.0", "summary": "Brings prices into one form.",
                 "parameters": { "type": "object" }, "grants": ["http: GET https://x.example"],
                 "columns_in": ["price"], "columns_out": null, "stateless": true,
+                "form": false,
             })
         );
     }

@@ -11,6 +11,7 @@ wasmtime::component::bindgen!({
             include stepbox:step/item-processor@0.1.0;
             include stepbox:step/item-writer@0.1.0;
             include stepbox:step/tasklet@0.1.0;
+            export stepbox:step/form@0.1.0;
         }
     ",
     world: "stepbox:host/every-step",

@@ -6,6 +6,7 @@ mod compiling;
 mod components;
 mod costs;
 mod describing;
+mod forms;
 mod hostile;
 mod isolation;
 mod support;

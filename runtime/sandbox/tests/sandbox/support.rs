@@ -144,10 +144,40 @@ pub(crate) fn component_describing(world: &str, imports: &str, functions: &str, 
             (func (export "stepbox:step/describe@0.1.0#describe") (result i32) {before} i32.const 0)
             {functions})"#
     );
-    let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
+    encoded(&text, world)
+}
+
+/// A tasklet that answers questions about forms with the code `describe`, which gets the question's parameters as
+/// `$parameters` and `$length`. Without further code its answer is an empty text.
+pub(crate) fn describer(imports: &str, functions: &str, describe: &str) -> Vec<u8> {
+    let run = r#"(func (export "stepbox:step/task@0.1.0#run") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+        i32.const 512)"#;
+    let form = format!(
+        r#"(func (export "stepbox:step/form@0.1.0#describe") (param i32 i32) (param $parameters i32)
+            (param $length i32) (param i32 i32 i32 i32) (result i32)
+            {describe}
+            i32.const 640)"#
+    );
+    component(DESCRIBED, imports, &format!("{functions} {run} {form}"))
+}
+
+/// The world of a tasklet that answers questions about forms, as an author would write it.
+const DESCRIBED: &str = "described";
+const DESCRIBED_WIT: &str = "package test:described;
+
+world described {
+    include stepbox:step/tasklet@0.1.0;
+    export stepbox:step/form@0.1.0;
+}";
+
+/// A component of a module in text form.
+fn encoded(text: &str, world: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"));
     let mut resolve = Resolve::default();
     let (package, _) =
         resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/0.1")).unwrap();
+    let described = resolve.push_str("described.wit", DESCRIBED_WIT).unwrap();
+    let package = if world == DESCRIBED { described } else { package };
     let world = resolve.select_world(&[package], Some(world)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     let mut encoder = ComponentEncoder::default().module(&module).unwrap();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::{HeaderMap, HeaderName};
 use stepbox::batch::access::{Principal, Right, Thing};
+use stepbox::batch::instance_form::FormRights;
 use stepbox::batch::name::TenantId;
 use stepbox::{Accounts, Error, Stepbox, Tenant};
 
@@ -63,15 +64,24 @@ impl Doors {
             false => self.0.stepbox.tenant(id),
         };
         match found {
-            Ok(tenant) if is_ours && principal.may_enter(id) => Ok(Some(
-                principal
-                    .user
-                    .as_ref()
-                    .map_or_else(|| tenant.clone(), |user| tenant.acting_as(user.as_str())),
-            )),
+            Ok(tenant) if is_ours && principal.may_enter(id) => {
+                let tenant = tenant.seen_with(FormRights::Of(principal.role()));
+                let user = principal.user.as_ref();
+                Ok(Some(user.map_or_else(|| tenant.clone(), |user| tenant.acting_as(user.as_str()))))
+            }
             Ok(_) | Err(Error::UnknownTenant(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The tenants that a principal may enter.
+    pub(crate) fn tenants_of(&self, principal: &Principal) -> Vec<TenantId> {
+        let is_ours = |id: &TenantId| match &self.0.whose {
+            Whose::All => true,
+            Whose::Only(tenants) => tenants.contains(id),
+        };
+        let known = self.0.stepbox.tenants().into_iter().map(|(id, _)| id);
+        known.filter(|id| is_ours(id) && principal.may_enter(id)).collect()
     }
 
     /// The installation; `None` if the interface is for some tenants only.

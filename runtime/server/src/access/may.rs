@@ -9,6 +9,7 @@ use stepbox::batch::ports::Listing;
 use stepbox::{Accounts, Tenant, WorkerStatus};
 
 use super::doors::{Doors, Standing};
+use super::opened::Opened;
 use super::things::{Handles, ThingOf};
 use crate::conventions::asking::Asking;
 use crate::conventions::describing::Describing;
@@ -89,6 +90,23 @@ impl<R: RightOf, T: ThingOf> Entry for May<R, T> {
         if let Some(scope) = T::scope(R::RIGHT) {
             operation.note("x-scope", scope.as_str());
         }
+    }
+}
+
+impl<R: RightOf, T: ThingOf> Opened for May<R, T> {
+    fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    fn tenant(&self) -> Option<&Tenant> {
+        match &self.handles {
+            Handles::Tenant(tenant) => Some(tenant),
+            Handles::Installation => None,
+        }
+    }
+
+    fn doors(&self) -> &Doors {
+        &self.doors
     }
 }
 

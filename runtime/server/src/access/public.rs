@@ -1,13 +1,14 @@
 //! Ways into routes that are about no thing: for everybody, and for everybody who is signed in.
 
 use axum::http::HeaderMap;
-use stepbox::batch::access::{Principal, Role};
+use stepbox::batch::access::{LinkPurpose, Principal, Role};
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::name::{TenantId, UserName};
-use stepbox::{SignIn, SignedIn};
+use stepbox::{SignIn, SignedIn, Tenant};
 
 use super::doors::Doors;
 use super::may::{Entry, named};
+use super::opened::Opened;
 use super::own::session;
 use crate::conventions::asking::{Asking, Client};
 use crate::conventions::describing::Describing;
@@ -40,6 +41,12 @@ impl Anybody {
     pub(crate) async fn sign_in(&self, user: &str, password: &str) -> Result<SignedIn, Failure> {
         let sign_in = SignIn { user, password, client: self.client.address };
         Ok(self.doors.accounts(None)?.sign_in(sign_in).await?)
+    }
+
+    /// What a one-time link is for. A link that cannot be used is not there.
+    pub(crate) async fn link_purpose(&self, secret: &str) -> Result<LinkPurpose, Failure> {
+        let purpose = self.doors.accounts(None)?.link_purpose(secret).await?;
+        purpose.ok_or_else(|| Failure::not_found("one-time link"))
     }
 
     /// Uses a one-time link.
@@ -76,6 +83,20 @@ impl Entry for Signed {
 
     fn describe(operation: &mut Describing) {
         operation.note("x-right", "signed-in");
+    }
+}
+
+impl Opened for Signed {
+    fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    fn tenant(&self) -> Option<&Tenant> {
+        None
+    }
+
+    fn doors(&self) -> &Doors {
+        &self.doors
     }
 }
 
@@ -132,7 +153,7 @@ impl Signed {
     }
 
     /// The tenants that the principal may enter, and the standing of each.
-    pub(crate) fn tenants(&self) -> Result<Vec<stepbox::Tenant>, Failure> {
+    pub(crate) fn tenants(&self) -> Result<Vec<Tenant>, Failure> {
         let all = self.doors.stepbox().tenants().into_iter();
         let entered = all.filter_map(|(id, _)| self.doors.tenant(&id, &self.principal).transpose());
         entered.collect()

@@ -50,6 +50,16 @@ pub(crate) async fn read_json<T: DeserializeOwned>(asking: &mut Asking) -> Resul
     of_json(&whole)
 }
 
+/// Reads the fields of a form.
+pub(crate) async fn read_form(asking: &mut Asking) -> Result<String, Failure> {
+    refuse_other_type(asking.headers(), &["application/x-www-form-urlencoded"])?;
+    refuse_longer(asking.headers(), JSON_BYTES_MAX)?;
+    let body = asking.take_body();
+    let whole = timeout(JSON_TIME_MAX, whole(body, JSON_BYTES_MAX)).await.map_err(|_| too_slow())??;
+    String::from_utf8(whole.into())
+        .map_err(|_| Failure::bad_request("body-malformed", "the form is not UTF-8"))
+}
+
 /// A value from strict JSON.
 pub(crate) fn of_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Failure> {
     let value = strict_json::parse(text).map_err(|error| {

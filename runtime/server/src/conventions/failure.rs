@@ -37,6 +37,7 @@ const CODES: &[&str] = &[
     "query-invalid",
     "store-unavailable",
     "token-in-url",
+    "too-many-form-questions",
     "too-many-launches",
     "too-many-streams",
     "too-many-uploads",
@@ -209,7 +210,9 @@ impl Failure {
         }
         let problem = Problem::of(error);
         let failure = Self::of(match error {
-            Error::Violations { violations, .. } => problem.with_violations(place, violations),
+            Error::Violations { violations, .. } | Error::GuardedParameters { violations, .. } => {
+                problem.with_violations(place, violations)
+            }
             _ => problem,
         });
         match kind {
@@ -261,6 +264,11 @@ pub(crate) fn name_request(response: &mut Response, request_id: &str) {
         *response.body_mut() = shown(&problem.of_request(request_id)).into();
         response.headers_mut().remove(CONTENT_LENGTH);
     }
+}
+
+/// Takes the problem out of an answer that is shown in another form.
+pub(crate) fn take_problem(response: &mut Response) -> Option<Problem> {
+    response.extensions_mut().remove::<Told>().map(|Told(problem)| problem)
 }
 
 /// The answer to a method that an address does not know, with the methods that it knows.

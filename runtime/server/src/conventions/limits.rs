@@ -22,6 +22,8 @@ pub struct ApiLimits {
     pub uploads_per_minute: u32,
     /// How many executions a principal may launch in a second.
     pub launches_per_second: u32,
+    /// How many questions about forms a principal may ask in a second.
+    pub form_questions_per_second: u32,
     /// How many event streams a principal may have open.
     pub streams_per_principal: u32,
     /// How many event streams may be open.
@@ -34,6 +36,7 @@ impl Default for ApiLimits {
         Self {
             uploads_per_minute: 120,
             launches_per_second: 2_000,
+            form_questions_per_second: 10,
             streams_per_principal: 50,
             streams: 2_000,
         }
@@ -47,6 +50,7 @@ type Limiter =
 pub(crate) struct Limiters {
     uploads: Limiter,
     launches: Limiter,
+    form_questions: Limiter,
     places: Places,
 }
 
@@ -57,6 +61,7 @@ impl Limiters {
         Self {
             uploads: limiter(Quota::per_minute(some(limits.uploads_per_minute))),
             launches: limiter(Quota::per_second(some(limits.launches_per_second))),
+            form_questions: limiter(Quota::per_second(some(limits.form_questions_per_second))),
             places: Places {
                 taken: Arc::default(),
                 each_max: limits.streams_per_principal,
@@ -73,6 +78,16 @@ impl Limiters {
     /// Counts a launch of a principal.
     pub(crate) fn launch(&self, who: &str) -> Result<(), Failure> {
         check(&self.launches, who, "too-many-launches", "too many launches at a time")
+    }
+
+    /// Counts a question about a form.
+    pub(crate) fn form_question(&self, who: &str) -> Result<(), Failure> {
+        check(
+            &self.form_questions,
+            who,
+            "too-many-form-questions",
+            "too many questions about forms at a time",
+        )
     }
 
     /// Takes a place for an open stream.
@@ -132,13 +147,17 @@ mod tests {
 
     #[test]
     fn one_who_asks_too_often_waits_and_others_do_not() {
-        let limits = ApiLimits { uploads_per_minute: 3, ..ApiLimits::default() };
+        let limits =
+            ApiLimits { uploads_per_minute: 3, form_questions_per_second: 1, ..ApiLimits::default() };
         let limiters = Limiters::new(&limits);
         for _ in 0..3 {
             limiters.upload("a").unwrap();
         }
         assert_eq!(limiters.upload("a").unwrap_err().code(), "too-many-uploads");
         limiters.upload("b").unwrap();
+        limiters.form_question("a").unwrap();
+        assert_eq!(limiters.form_question("a").unwrap_err().code(), "too-many-form-questions");
+        limiters.form_question("b").unwrap();
     }
 
     #[test]

@@ -23,6 +23,10 @@ use crate::tools::Tools;
 /// The header with the id of a request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
 /// What is around every route.
 #[derive(Clone)]
 pub(crate) struct Around {
@@ -38,6 +42,7 @@ pub(crate) async fn around(State(around): State<Around>, mut request: Request, n
     let request_id = request_id(&request);
     let client = around.origins.client(request.extensions().get::<Peer>().copied(), &request);
     request.extensions_mut().insert(client.clone());
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     // What follows compares the host that the client asked for, not the one that a proxy asks for.
     if let Ok(host) = HeaderValue::from_str(&client.host) {
         request.headers_mut().insert(HOST, host);

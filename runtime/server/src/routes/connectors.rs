@@ -4,6 +4,7 @@ use serde::Deserialize;
 use stepbox::Error;
 use stepbox::batch::inventory;
 use stepbox_api::connector::{Connector, ConnectorSummary, Grant, Installed};
+use stepbox_api::form::ConnectorPreview;
 use utoipa::ToSchema;
 
 use super::packages::Package;
@@ -21,6 +22,11 @@ pub(super) fn routes(table: Table) -> Table {
             "/tenants/{tenant}/connectors",
             "Install a connector from a tar or a zip of its folder.",
             install,
+        )
+        .post(
+            "/tenants/{tenant}/connector-preview",
+            "Check a tar or a zip of a connector's folder, and show its forms, without keeping anything.",
+            preview,
         )
         .get(
             "/tenants/{tenant}/connectors/{code}",
@@ -69,6 +75,18 @@ async fn install(
     let grants = tenant.policy().leaves_of(&connector).iter().map(Grant::of).collect();
     let at = format!("connectors/{}", connector.code);
     Ok(Created { at, version: None, thing: Installed::of(&connector, grants, &broken) })
+}
+
+async fn preview(
+    may: May<Edit, Connectors>,
+    (With(tools), Caller(who), package): (With, Caller, Package),
+) -> Result<Shown<ConnectorPreview>, Failure> {
+    tools.limits.upload(&who)?;
+    let folder = package.unpack(&tools.spool).await?;
+    let (tenant, path) = (may.tenant(), folder.path());
+    let connector = tenant.preview_package(path).await.map_err(|error| Failure::within(&error, path))?;
+    let grants = tenant.policy().leaves_of(&connector).iter().map(Grant::of).collect();
+    Ok(Shown(ConnectorPreview::of(&connector, Connector::of(&connector, grants))))
 }
 
 async fn show(may: May<View, Connectors>, InPath(code): InPath<'c'>) -> Result<Shown<Connector>, Failure> {

@@ -73,11 +73,6 @@ struct UsedLink {
     user: String,
 }
 
-/// The path of the cookie: what is before `/api/v1`.
-fn base_path(base: &str) -> String {
-    base.strip_suffix("/api/v1").unwrap_or_default().to_owned()
-}
-
 async fn show(signed: Signed, (): ()) -> Result<Shown<Identity>, Failure> {
     Ok(Shown(Identity::of(signed.principal(), signed.expires_at().await?)))
 }
@@ -93,7 +88,7 @@ async fn sign_in(
     Ok(InSession {
         session: Some(signed_in.id.as_str().to_owned()),
         client: anybody.client().clone(),
-        base_path: base_path(&tools.base),
+        base_path: tools.base_path().to_owned(),
         answer: Shown(begun),
     })
 }
@@ -101,7 +96,7 @@ async fn sign_in(
 async fn sign_out(signed: Signed, With(tools): With) -> Result<InSession<Done>, Failure> {
     signed.sign_out().await?;
     tools.streams.rights_changed();
-    let (client, base_path) = (signed.client().clone(), base_path(&tools.base));
+    let (client, base_path) = (signed.client().clone(), tools.base_path().to_owned());
     Ok(InSession { session: None, client, base_path, answer: Done })
 }
 
@@ -115,7 +110,7 @@ async fn change_password(
     Ok(InSession {
         session: Some(signed_in.id.as_str().to_owned()),
         client: signed.client().clone(),
-        base_path: base_path(&tools.base),
+        base_path: tools.base_path().to_owned(),
         answer: Shown(begun),
     })
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use stepbox::Tenant;
 use stepbox::batch::access::{Principal, Right, Thing};
 use stepbox::batch::execution::event::{EventNumber, ExecutionEvent, Happened};
+use stepbox::batch::instance_form::FormRights;
 use stepbox::batch::name::{InstanceCode, JobExecutionId};
 use stepbox_api::event::{Event, Gap, Progress};
 use stepbox_api::execution::{Execution, LogLine};
@@ -112,6 +113,8 @@ impl Stream {
         };
         match standing.now(thing).await {
             Some(principal) => {
+                let rights = FormRights::Of(principal.role());
+                self.following.tenant = self.following.tenant.seen_with(rights);
                 self.following.principal = principal;
                 Ok(())
             }

@@ -354,3 +354,31 @@ async fn a_request_for_many_reaches_no_more_than_one_for_each() {
         sample.ask("operator@acme", "POST", "/tenants/acme/executions/bulk", Some(few)).await;
     assert_eq!((status, &answer["code"]), (409, &json!("count-differs")), "{answer}");
 }
+
+/// 11: a question about a form names a component and values, and nothing that has grants, credentials or a URL.
+#[tokio::test]
+async fn a_question_about_a_form_reaches_nothing() {
+    let sample = Sample::new().await;
+    let path = "/tenants/acme/connectors/stepbox/jobs/csv_export/form/describe";
+    let question = json!({ "component": "csv", "what": "mapping", "parameters": {}, "source": "source" });
+    let ask = async |who: &str, path: &str, body: Value| {
+        let (status, answer) = sample.ask(who, "POST", path, Some(body)).await;
+        (status, answer["code"].as_str().unwrap_or_default().to_owned())
+    };
+    // A native element is no component, and neither are those of another tenant.
+    assert_eq!(ask("author@acme", path, question.clone()).await, (404, "not-found".to_owned()));
+    let foreign = path.replace("acme", "other");
+    assert_eq!(ask("author@acme", &foreign, question.clone()).await, (404, "not-found".to_owned()));
+    for (key, value) in [
+        ("header", json!(["sku"])),
+        ("grants", json!({ "http": ["GET https://*"] })),
+        ("secrets", json!(["crm_token"])),
+        ("url", json!("http://127.0.0.1/")),
+        ("tenant", json!("other")),
+        ("digest", json!("0".repeat(64))),
+    ] {
+        let mut body = question.clone();
+        body[key] = value;
+        assert_eq!(ask("author@acme", path, body).await, (400, "unknown-field".to_owned()), "{key}");
+    }
+}

@@ -127,7 +127,7 @@ async fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<
         for row in db.rows(sql, &named! {"tenant": tenant.as_str(), "digest": digest.as_str()}).await? {
             let (user, text) = (row.text("user_name")?, row.text("job")?);
             let job = job::decode(&Row(user.clone()), "job", &text).map_err(Into::into);
-            let pins = |job: Job| job.components().any(|component| component.digest == *digest);
+            let pins = |job: Job| job.pins(digest);
             // A row that cannot be read may need the component.
             if listed(Listed::named("job", &user), job)?.map_or(true, pins) {
                 return Ok(Some(user));

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+use stepbox_batch::instance_form::FormLayout;
 use stepbox_batch::job::{
     ChunkLimit, ComponentRef, Element, ElementSource, GrantRequest, ItemSettings, Job, Step, StepKind,
 };
@@ -50,6 +51,9 @@ struct JobV1 {
     #[serde(default)]
     concurrency: Option<u32>,
     parameters: Value,
+    /// This key came later. A job that follows its schema does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    form: Option<FormLayout>,
     steps: Vec<StepV1>,
     /// This key came later. A definition does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,7 +158,8 @@ impl Serialize for LimitsV1 {
 
 impl From<&Job> for JobV1 {
     fn from(job: &Job) -> Self {
-        let Job { connector, name, job_type, label, stoppable, concurrency, parameters, steps, folder } = job;
+        let Job { connector, name, job_type, label, stoppable, concurrency, parameters, form, steps, folder } =
+            job;
         Self {
             connector: connector.to_string(),
             name: name.to_string(),
@@ -163,6 +168,7 @@ impl From<&Job> for JobV1 {
             stoppable: *stoppable,
             concurrency: *concurrency,
             parameters: parameters.clone(),
+            form: form.clone(),
             steps: steps.iter().map(StepV1::from).collect(),
             folder: folder.clone(),
         }
@@ -247,6 +253,7 @@ impl JobV1 {
             stoppable: self.stoppable,
             concurrency: self.concurrency,
             parameters: self.parameters,
+            form: self.form,
             steps: self.steps.into_iter().map(|step| step.into_step(row, column)).collect::<Result<_>>()?,
             folder: self.folder,
         })

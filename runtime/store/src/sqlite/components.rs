@@ -138,7 +138,7 @@ fn user_of(db: &Db, tenant: &TenantId, digest: &Digest) -> Outcome<Option<String
             let text: rusqlite::Result<String> = row.get(1);
             let job =
                 text.map_err(Into::into).and_then(|text| Ok(job::decode(&Row(user.clone()), "job", &text)?));
-            let pins = |job: Job| job.components().any(|component| component.digest == *digest);
+            let pins = |job: Job| job.pins(digest);
             // A row that cannot be read may need the component.
             if listed(Listed::named("job", &user), job)?.map_or(true, pins) {
                 return Ok(Some(user));

@@ -20,6 +20,8 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Result<Self> {
+        // The measured server has no TLS, but a client is not built without a provider for it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().pool_max_idle_per_host(1_000).build()?;
         Ok(Self { http, base: format!("http://{address}{TENANT}") })
     }

@@ -1,6 +1,6 @@
 //! Connector files: every mistake has a code and a place, and a file without mistakes becomes jobs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 use stepbox::batch::clock::Timestamp;
@@ -12,8 +12,7 @@ use stepbox::connector_file::{ConnectorFile, ConnectorFileError, Known};
 /// Takes any bytes.
 pub fn run(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
-    let known =
-        Known { schemas: BTreeMap::new(), native: native(), secrets: BTreeSet::from(["token".to_owned()]) };
+    let known = Known { native: native(), secrets: BTreeSet::from(["token".to_owned()]), ..Known::default() };
     match ConnectorFile::parse("connector.yaml".into(), text, &known) {
         Ok(file) => {
             let names: Vec<String> = file.components().map(|(name, _)| name.to_owned()).collect();

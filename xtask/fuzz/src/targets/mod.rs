@@ -3,6 +3,7 @@
 pub mod bucket;
 pub mod connector_file;
 pub mod csv;
+pub mod forms;
 pub mod grants;
 pub mod jsonl;
 pub mod parameters;

@@ -39,6 +39,27 @@ fn knows_the_four_worlds() {
     }
 }
 
+/// A component of any world may describe forms, but then as the contract says.
+#[test]
+fn knows_components_that_describe_forms() {
+    for world in World::ALL {
+        let interface = world.further_interface().unwrap_or(world.interface());
+        let export = format!("    export {interface};");
+        let and_form = format!("{export}\n    export form;");
+        let with_form = (export.as_str(), and_form.as_str());
+        check_world(world.as_str(), &[with_form], world.as_str());
+        let other = ("describe: func(question: question)", "describe: func(asked: question)");
+        check_world(
+            world.as_str(),
+            &[with_form, other],
+            &format!(
+                "it does not fit the world `{world}`: `describe` of `stepbox:step/form@0.1.0` differs: \
+                 takes (asked) instead of (question)"
+            ),
+        );
+    }
+}
+
 #[test]
 fn says_which_world_it_is_not() {
     check_world(
