@@ -161,8 +161,8 @@ fn address(log: &Path) -> anyhow::Result<String> {
     let began_at = Instant::now();
     while began_at.elapsed() < PATIENCE {
         let text = fs::read_to_string(log)?;
-        let lines = text.lines().filter_map(|line| line.split_once("the API is at http://"));
-        if let Some(address) = lines.filter_map(|(_, rest)| rest.strip_suffix("/api/v1")).next() {
+        let rest = text.split_once("the API is at http://").and_then(|(_, rest)| rest.split_once("/api/v1"));
+        if let Some((address, _)) = rest {
             return Ok(address.to_owned());
         }
         thread::sleep(Duration::from_millis(20));

@@ -67,8 +67,8 @@ fn signature(asking: &Asking) -> Result<Option<String>, Failure> {
     String::from_utf8(bytes).map(Some).map_err(|_| invalid())
 }
 
-/// What a missing signature is called.
-const SIGNATURE_NAME: &str = "the header `stepbox-signature`";
+/// What a signature is called in messages, which put the name into backticks: the header it comes in.
+const SIGNATURE_NAME: &str = "stepbox-signature";
 
 fn signed<'a>(bytes: &'a [u8], signature: Option<&'a str>) -> Upload<'a> {
     Upload { bytes, signature, signature_file: SIGNATURE_NAME }
