@@ -58,7 +58,7 @@ pub(crate) fn check(arguments: &Arguments, folder: &RunFolder) -> anyhow::Result
     let tool = match Tool::installed()? {
         Ok(tool) => tool,
         Err(reason) => {
-            println!("skipped: {} cannot be had: {reason}", tool::NAME);
+            println!("SKIPPED: the generated requests: {} cannot be had: {reason}", tool::NAME);
             return Ok(());
         }
     };

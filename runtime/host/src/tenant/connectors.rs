@@ -288,7 +288,7 @@ impl Tenant {
 }
 
 fn opened(folder: &Path) -> Result<ConnectorFolder, Error> {
-    ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error))
+    ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error).into())
 }
 
 /// An error about a component, at the place where the connector file names its file.
