@@ -1,28 +1,16 @@
 //! `stepbox serve`, the real binary: first start, sign-in, tokens, launches, floods, the end.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
 use serde_json::{Value, json};
-use stepbox_tests::guard::{self, Guarded};
+use stepbox_tests::guard;
 
-use crate::support::stepbox_binary;
-
-/// How long anything may take here before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A server of its own, with its log.
-struct Served {
-    process: Guarded,
-    address: String,
-    log: mpsc::Receiver<String>,
-    /// What the log has said so far.
-    said: Vec<String>,
-}
+use crate::support::served::Served;
+use crate::support::{PATIENCE, stepbox_binary};
 
 /// What a server has answered.
 #[derive(Debug)]
@@ -46,45 +34,14 @@ impl Answer {
     }
 }
 
+/// A server with its data in that folder.
+fn serve(data: &Path, arguments: &[&str]) -> Served {
+    let mut command = Command::new(stepbox_binary());
+    command.arg("serve").args(["--listen", "127.0.0.1:0"]).args(arguments);
+    Served::start(command.arg("--data-dir").arg(data).current_dir(data.parent().unwrap()))
+}
+
 impl Served {
-    fn start(data: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(stepbox_binary());
-        command.arg("serve").args(["--listen", "127.0.0.1:0"]).args(arguments);
-        command.arg("--data-dir").arg(data).current_dir(data.parent().unwrap());
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = Guarded::spawn(guard::mark(&mut command)).unwrap();
-        let stderr = process.stderr.take().unwrap();
-        let (sender, log) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut served = Self { process, address: String::new(), log, said: Vec::new() };
-        let line = served.hears("the API is at http://");
-        let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap();
-        served.address = address.to_owned();
-        served
-    }
-
-    /// Waits until the log has a line with this text.
-    fn hears(&mut self, text: &str) -> String {
-        if let Some(line) = self.said.iter().find(|line| line.contains(text)) {
-            return line.clone();
-        }
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let line = self.log.recv_timeout(until.saturating_duration_since(Instant::now()));
-            let line = line.unwrap_or_else(|_| panic!("never said `{text}`: {:#?}", self.said));
-            self.said.push(line.clone());
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
     /// Sends one request over a connection of its own.
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
         let body = body.map(Value::to_string).unwrap_or_default();
@@ -113,13 +70,6 @@ impl Served {
         };
         Answer { status, head: head.to_owned(), body }
     }
-
-    /// Ends with SIGTERM, and returns the exit code.
-    fn end(mut self) -> Option<i32> {
-        let process = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
-        self.process.wait().unwrap().code()
-    }
 }
 
 fn unchunked(body: &str) -> String {
@@ -137,7 +87,7 @@ fn unchunked(body: &str) -> String {
 
 /// A server with an operator who has signed in: the header of the session.
 fn with_operator(data: &Path, arguments: &[&str]) -> (Served, String) {
-    let mut served = Served::start(data, arguments);
+    let mut served = serve(data, arguments);
     let line = served.hears("/one-time-links/");
     let secret = line.split("/one-time-links/").nth(1).unwrap().split(' ').next().unwrap().to_owned();
     let password = json!({ "user": "root", "password": "four words nobody says" });
@@ -268,7 +218,7 @@ fn a_launch_whose_answer_is_lost_is_one_execution() {
         stream.write_all(request.as_bytes()).unwrap();
         served.process.end().unwrap();
         drop(stream);
-        served = Served::start(&data, &["--no-worker"]);
+        served = serve(&data, &["--no-worker"]);
     }
     let launched =
         served.ask("POST", "/tenants/default/instances/products/launch", &session, Some(&json!({})));

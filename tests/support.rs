@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 mod run;
+pub mod served;
 
 pub use stepbox_tests::guard::{mark, tempdir};
 

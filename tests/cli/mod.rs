@@ -1,5 +1,6 @@
 //! The command line, from outside: whole commands and their whole output.
 
+mod differences;
 mod documentation;
 mod lying_database;
 mod odd_inputs;
@@ -11,6 +12,7 @@ mod secrets;
 mod servers;
 mod session;
 mod terminal;
+mod twice;
 mod workers;
 
 use stepbox_guest_artifacts::{hostile, steps};
@@ -18,6 +20,7 @@ use stepbox_test_postgres::Server;
 
 use crate::signatures::Key;
 pub(crate) use session::Folder;
+use twice::{play_here, play_twice, play_twice_with};
 
 /// Four lines of a catalogue, of which the last one is ragged.
 const PRODUCTS: &str = "sku,name,price\n1,Chair,10.5\n2,\"Table, round\",20\n3,Lamp,7\n4,broken\n";
@@ -82,6 +85,12 @@ fn with_instance() -> Folder {
     folder
 }
 
+/// The same folder with the user who sends the commands to a server, and a token of theirs.
+fn signed_in(folder: Folder) -> Folder {
+    twice::sign_in(&folder);
+    folder
+}
+
 /// A folder with the worked example's connector, its components built.
 fn with_connector() -> Folder {
     let folder = with_products();
@@ -96,64 +105,69 @@ fn with_connector() -> Folder {
 
 #[test]
 fn help_pages_end_with_real_commands() {
-    Folder::new().play("help");
+    play_here("help", &Folder::new());
 }
 
 #[test]
 fn a_command_in_the_wrong_folder_makes_nothing() {
-    Folder::new().play("wrong_folders");
+    play_here("wrong_folders", &Folder::new());
 }
 
 #[test]
 fn jobs_are_listed_and_shown() {
-    Folder::new().play("jobs");
+    play_twice("jobs", Folder::new);
 }
 
 #[test]
 fn instances_are_created_shown_edited_duplicated_and_deleted() {
-    with_products().play("instances");
+    play_twice("instances", with_products);
 }
 
 #[test]
 fn instances_run_and_their_executions_are_shown() {
-    with_instance().play("executions");
+    play_twice("executions", with_instance);
 }
 
 #[test]
 fn skipped_items_are_shown_corrected_and_exported_again() {
-    let folder = with_instance();
-    folder.write("twice/connector.yaml", EXPORTS_TWICE);
-    folder.run("stepbox connectors add twice");
-    folder.run("stepbox instances create twice twice export twice @parameters.json");
-    folder.play("rejected");
+    play_twice("rejected", || {
+        let folder = with_instance();
+        folder.write("twice/connector.yaml", EXPORTS_TWICE);
+        folder.run("stepbox connectors add twice");
+        folder.run("stepbox instances create twice twice export twice @parameters.json");
+        folder
+    });
 }
 
 #[test]
 fn a_paused_execution_is_resumed() {
-    runs::with_paused_run().play("resume");
+    play_twice("resume", runs::with_paused_run);
 }
 
 #[test]
 fn newest_components_are_used_when_asked_for() {
-    let folder = Folder::new();
-    folder.write("printing/connector.yaml", PRINTS);
-    for (version, guest) in [("old", "fails_with_error"), ("new", "own_exit_status")] {
-        let (_, path) = hostile::ALL.iter().find(|(name, _)| *name == guest).expect("there is such a guest");
-        folder.write(&format!("{version}.wasm"), std::fs::read(path).expect("the guest was built"));
-    }
-    folder.run("cp old.wasm printing/print.wasm; stepbox connectors add printing");
-    folder.run("stepbox instances create printing print test print");
-    folder.play("newest_components");
+    play_twice("newest_components", || {
+        let folder = Folder::new();
+        folder.write("printing/connector.yaml", PRINTS);
+        for (version, guest) in [("old", "fails_with_error"), ("new", "own_exit_status")] {
+            let (_, path) =
+                hostile::ALL.iter().find(|(name, _)| *name == guest).expect("there is such a guest");
+            folder.write(&format!("{version}.wasm"), std::fs::read(path).expect("the guest was built"));
+        }
+        folder.run("cp old.wasm printing/print.wasm; stepbox connectors add printing");
+        folder.run("stepbox instances create printing print test print");
+        folder
+    });
 }
 
 #[test]
 fn connectors_are_installed_shown_and_removed() {
-    with_connector().play("connectors");
+    play_twice("connectors", with_connector);
 }
 
 #[test]
 fn components_are_inspected_kept_and_removed() {
-    with_connector().play("steps");
+    play_twice("steps", with_connector);
 }
 
 /// A component with a released version: the guests are all of version 0.1.0. The versions of interfaces, which follow
@@ -167,51 +181,55 @@ fn released(mut component: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn a_released_version_stands_for_the_same_bytes() {
-    let folder = Folder::new();
-    folder.write("notify.wasm", released(std::fs::read(steps::NOTIFY).expect("the guest was built")));
-    folder.play("released_versions");
+    play_twice("released_versions", || {
+        let folder = Folder::new();
+        folder.write("notify.wasm", released(std::fs::read(steps::NOTIFY).expect("the guest was built")));
+        folder
+    });
 }
 
 #[test]
 fn users_members_and_tokens_come_change_and_go() {
-    with_instance().play("access");
+    play_twice("access", || signed_in(with_instance()));
 }
 
 #[test]
 fn bad_parameters_get_a_clear_error() {
-    with_instance().play("bad_parameters");
+    play_twice("bad_parameters", with_instance);
 }
 
 #[test]
 fn bad_connector_files_get_a_clear_error() {
-    Folder::new().play("bad_connectors");
+    play_twice("bad_connectors", Folder::new);
 }
 
 #[test]
 fn what_is_no_component_is_refused() {
-    with_connector().play("bad_components");
+    play_twice("bad_components", with_connector);
 }
 
 #[test]
 fn bad_files_end_the_execution_as_failed() {
-    let folder = with_instance();
-    folder.write("latin1.csv", b"sku,name\n1,Sof\xe0\n");
-    folder.play("bad_files");
+    play_twice("bad_files", || {
+        let folder = with_instance();
+        folder.write("latin1.csv", b"sku,name\n1,Sof\xe0\n");
+        folder
+    });
 }
 
 #[test]
 fn nothing_half_written_has_a_final_name() {
-    with_instance().play("final_names");
+    play_twice("final_names", with_instance);
 }
 
 #[test]
 fn components_of_other_versions_are_refused() {
-    with_connector().play("other_versions");
+    play_twice("other_versions", with_connector);
 }
 
 #[test]
 fn bad_data_folders_get_a_clear_error() {
-    with_instance().play("bad_data_folders");
+    play_here("bad_data_folders", &with_instance());
 }
 
 #[test]
@@ -219,7 +237,7 @@ fn a_database_of_a_newer_version_is_left_alone() {
     let folder = with_instance();
     let database = rusqlite::Connection::open(folder.path(".stepbox/stepbox.db")).unwrap();
     database.pragma_update(None, "user_version", 999).unwrap();
-    folder.play("newer_database");
+    play_here("newer_database", &folder);
 }
 
 #[test]
@@ -227,56 +245,60 @@ fn a_locked_database_gets_a_clear_error() {
     let folder = with_instance();
     let database = rusqlite::Connection::open(folder.path(".stepbox/stepbox.db")).unwrap();
     database.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    folder.play("locked_database");
+    play_here("locked_database", &folder);
 }
 
 #[test]
 fn texts_from_outside_cannot_steer_the_terminal() {
-    let folder = with_instance();
-    folder.write("sly.csv", "sku,name\n\"\u{1b}[2Jcleared\"\n");
-    folder.play("sly_texts");
+    play_twice("sly_texts", || {
+        let folder = with_instance();
+        folder.write("sly.csv", "sku,name\n\"\u{1b}[2Jcleared\"\n");
+        folder
+    });
 }
 
 #[test]
 fn the_policy_file_limits_what_jobs_use() {
     let folder = with_connector();
     folder.write("connector/connector.yaml", ASKS_FOR_MUCH);
-    folder.play("quotas");
+    play_here("quotas", &folder);
 }
 
 #[test]
 fn whoever_changes_something_stands_in_the_audit_trail() {
-    with_connector().play("audit");
+    play_twice("audit", || signed_in(with_connector()));
 }
 
 #[test]
 fn signatures_are_asked_for_where_the_policy_says_so() {
-    let folder = with_connector();
-    for (name, key) in [("acme", Key::new()), ("bolt", Key::new())] {
-        folder.write(&format!("{name}.pub"), key.public());
-        for component in ["normalise", "notify"] {
-            let path = folder.path(&format!("csv-notify/steps/{component}.wasm"));
-            let signature = key.sign(&std::fs::read(path).expect("a component"));
-            folder.write(&format!("{name}/{component}.wasm.minisig"), signature);
+    play_twice("signatures", || {
+        let folder = with_connector();
+        for (name, key) in [("acme", Key::new()), ("bolt", Key::new())] {
+            folder.write(&format!("{name}.pub"), key.public());
+            for component in ["normalise", "notify"] {
+                let path = folder.path(&format!("csv-notify/steps/{component}.wasm"));
+                let signature = key.sign(&std::fs::read(path).expect("a component"));
+                folder.write(&format!("{name}/{component}.wasm.minisig"), signature);
+            }
         }
-    }
-    folder.run("stepbox connectors add csv-notify");
-    folder.play("signatures");
+        folder.run("stepbox connectors add csv-notify");
+        folder
+    });
 }
 
 #[test]
 fn components_come_in_within_their_quota() {
-    with_connector().play("component_quotas");
+    play_twice("component_quotas", with_connector);
 }
 
 #[test]
 fn executions_are_published_and_run_by_a_worker() {
-    with_instance().play("queue");
+    play_twice_with("queue", "--no-worker", with_instance);
 }
 
 #[test]
 fn the_store_is_checked_and_brought_up_to_date() {
-    with_products().play("store");
+    play_here("store", &with_products());
 }
 
 #[test]
@@ -284,10 +306,10 @@ fn a_database_is_used_once_it_is_up_to_date() {
     let folder = with_products();
     let url = Server::shared().database().expect("a database");
     folder.write("url", &url);
-    folder.play("database");
+    play_here("database", &folder);
 }
 
 #[test]
 fn the_policy_file_opens_addresses() {
-    with_connector().play("policy");
+    play_here("policy", &with_connector());
 }

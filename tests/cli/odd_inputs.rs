@@ -1,6 +1,7 @@
 //! Inputs with other content than expected, and the messages about them.
 
-use crate::cli::Folder;
+use super::session::Folder;
+use super::twice::play_twice;
 
 /// Three steps, each of which reads the output of the one before.
 const CHAIN: &str = "\
@@ -20,17 +21,19 @@ jobs:
 
 #[test]
 fn odd_inputs_are_read_or_say_what_they_are() {
-    let folder = Folder::new();
-    folder.write("chain/connector.yaml", CHAIN);
-    folder.run("stepbox connectors add chain");
-    for job in ["chain", "names"] {
-        folder.run(&format!("stepbox instances create chain {job} test {job} '{{}}'"));
-    }
-    let local = |path: &str| format!(r#"{{"type":"local","file_path":"{path}"}}"#);
-    let (source, target) = (local("in.csv"), local("out.jsonl"));
-    let parameters = format!(r#"{{"storage":{source},"target":{target}}}"#);
-    folder.run(&format!("stepbox instances create stepbox csv_import import import '{parameters}'"));
-    let parameters = format!(r#"{{"source":{},"storage":{}}}"#, local("in.jsonl"), local("lines.jsonl"));
-    folder.run(&format!("stepbox instances create stepbox jsonl_export export lines '{parameters}'"));
-    folder.play("odd_inputs");
+    play_twice("odd_inputs", || {
+        let folder = Folder::new();
+        folder.write("chain/connector.yaml", CHAIN);
+        folder.run("stepbox connectors add chain");
+        for job in ["chain", "names"] {
+            folder.run(&format!("stepbox instances create chain {job} test {job} '{{}}'"));
+        }
+        let local = |path: &str| format!(r#"{{"type":"local","file_path":"{path}"}}"#);
+        let (source, target) = (local("in.csv"), local("out.jsonl"));
+        let parameters = format!(r#"{{"storage":{source},"target":{target}}}"#);
+        folder.run(&format!("stepbox instances create stepbox csv_import import import '{parameters}'"));
+        let parameters = format!(r#"{{"source":{},"storage":{}}}"#, local("in.jsonl"), local("lines.jsonl"));
+        folder.run(&format!("stepbox instances create stepbox jsonl_export export lines '{parameters}'"));
+        folder
+    });
 }

@@ -15,6 +15,7 @@ use stepbox_tests::alone::watched;
 
 use super::registry::Registry;
 use super::session::Folder;
+use super::twice::play_twice;
 use crate::signatures::Key;
 use crate::support::{PATIENCE, read_request};
 
@@ -30,30 +31,32 @@ fn manifest(layers: usize) -> Value {
 #[test]
 fn components_are_pulled_by_their_digest() {
     let (Some(open), Some(closed)) = (Registry::start(false), Registry::start(true)) else { return };
-    let folder = Folder::new();
-    let notify = std::fs::read(steps::NOTIFY).expect("the guest was built");
-    let config = br#"{"architecture":"wasm","os":"wasip2","layerDigests":[]}"#;
-    let put = |name: &str, registry: &Registry, manifest: Value, layers: &[&[u8]]| {
-        let digest = registry.push("acme/notify", name, manifest, config, layers);
-        let reference = format!("oci://{}/acme/notify", registry.address);
-        folder.write(&format!("{name}.tag"), format!("{reference}:{name}"));
-        folder.write(&format!("{name}.ref"), format!("{reference}@{digest}"));
-    };
-    put("notify", &open, manifest(1), &[&notify]);
-    put("closed", &closed, manifest(1), &[&notify]);
-    put("two", &open, manifest(2), &[&notify, b"another"]);
-    put("text", &open, manifest(1), &[b"no component"]);
-    let mut image = manifest(1);
-    image["config"]["mediaType"] = "application/vnd.oci.image.config.v1+json".into();
-    put("image", &open, image, &[&notify]);
-    folder.write("missing.ref", format!("oci://{}/acme/notify@sha256:{}", open.address, "0".repeat(64)));
-    let auths = json!({ "auths": { closed.address.as_str(): { "auth": "YWNtZTpzZWNyZXQ=" } } });
-    folder.write("logged-in/config.json", auths.to_string());
+    play_twice("pull", || {
+        let folder = Folder::new();
+        let notify = std::fs::read(steps::NOTIFY).expect("the guest was built");
+        let config = br#"{"architecture":"wasm","os":"wasip2","layerDigests":[]}"#;
+        let put = |name: &str, registry: &Registry, manifest: Value, layers: &[&[u8]]| {
+            let digest = registry.push("acme/notify", name, manifest, config, layers);
+            let reference = format!("oci://{}/acme/notify", registry.address);
+            folder.write(&format!("{name}.tag"), format!("{reference}:{name}"));
+            folder.write(&format!("{name}.ref"), format!("{reference}@{digest}"));
+        };
+        put("notify", &open, manifest(1), &[&notify]);
+        put("closed", &closed, manifest(1), &[&notify]);
+        put("two", &open, manifest(2), &[&notify, b"another"]);
+        put("text", &open, manifest(1), &[b"no component"]);
+        let mut image = manifest(1);
+        image["config"]["mediaType"] = "application/vnd.oci.image.config.v1+json".into();
+        put("image", &open, image, &[&notify]);
+        folder.write("missing.ref", format!("oci://{}/acme/notify@sha256:{}", open.address, "0".repeat(64)));
+        let auths = json!({ "auths": { closed.address.as_str(): { "auth": "YWNtZTpzZWNyZXQ=" } } });
+        folder.write("logged-in/config.json", auths.to_string());
 
-    let key = Key::new();
-    folder.write("acme.pub", key.public());
-    folder.write("notify.minisig", key.sign(&notify));
-    folder.play("pull");
+        let key = Key::new();
+        folder.write("acme.pub", key.public());
+        folder.write("notify.minisig", key.sign(&notify));
+        folder
+    });
 }
 
 /// The answer of a lying registry to a path.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use stepbox_guest_artifacts::hostile;
 
 use super::session::Folder;
+use super::twice::play_here;
 use crate::secrets::{Echo, VALUE, files_with, jobs};
 
 /// A job whose first step sends a secret, and whose grants also lead to other hosts than the secret's.
@@ -31,7 +32,7 @@ fn secrets_come_from_the_policy_file() {
     let folder = Folder::new();
     folder.write("crm/connector.yaml", CRM);
     folder.write("crm/push.wasm", std::fs::read(hostile::OWN_EXIT_STATUS).expect("the guest was built"));
-    folder.play("secrets");
+    play_here("secrets", &folder);
 }
 
 #[test]

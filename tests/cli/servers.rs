@@ -10,6 +10,7 @@ use std::thread;
 
 use super::runs::RunningCommand;
 use super::session::Folder;
+use super::twice::play_here;
 
 /// A failed execution, as an API answers it.
 const EXECUTION: &str = include_str!("../../runtime/api/tests/execution.json");
@@ -109,7 +110,7 @@ fn told(folder: &Folder, line: &str) -> (String, Option<i32>) {
 fn the_answers_without_a_server_are_recorded() {
     let folder = Folder::new();
     folder.write("token", "sbx_secret\n");
-    folder.play("servers");
+    play_here("servers", &folder);
 }
 
 #[test]

@@ -14,10 +14,12 @@
 //! To add a row, write a `$` line at its place and run the tests with `SNAPSHOTS=overwrite`. Then read the recorded
 //! output. Moments, durations, digests, sizes of components, workers and the session's folder are recorded as
 //! `[TIME]` and the like. Ids are real, since each session has a store of its own.
+//!
+//! `twice.rs` plays a session on a data folder and then, in another folder, through a server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use snapbox::{Assert, Data, Redactions};
 use tempfile::TempDir;
@@ -111,21 +113,20 @@ impl Folder {
     }
 
     /// Plays the session of that name in the folder.
-    pub(crate) fn play(&self, name: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cli").join(name).with_extension("console");
-        let recorded =
-            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let played: String = commands(&recorded).map(|command| self.answer(command)).collect();
-        let assert =
-            Assert::new().action_env("SNAPSHOTS").normalize_paths(false).redact_with(self.redactions());
-        assert.eq(played.trim_start().to_owned(), Data::read_from(&path, None));
+    pub(super) fn play(&self, name: &str) {
+        let played: String =
+            recorded(name).iter().map(|command| command.with(&told(self.shell(&command.line)))).collect();
+        self.assert_action().eq(played.trim_start().to_owned(), Data::read_from(&path(name), None));
     }
 
-    /// A command, with the lines about it, and its output.
-    fn answer(&self, command: CommandLine<'_>) -> String {
-        let output = self.shell(command.line).output().expect("`sh` runs");
-        let CommandLine { about, line } = command;
-        format!("\n{about}$ {line}\n{}", told(&output))
+    /// Compares outputs as recorded sessions have them.
+    pub(super) fn assert(&self) -> Assert {
+        Assert::new().normalize_paths(false).redact_with(self.redactions())
+    }
+
+    /// The same; records the session anew when that is asked for.
+    fn assert_action(&self) -> Assert {
+        self.assert().action_env("SNAPSHOTS")
     }
 
     fn redactions(&self) -> Redactions {
@@ -158,29 +159,47 @@ impl Folder {
     }
 }
 
-/// A command of a session.
-struct CommandLine<'a> {
+/// A command of a session, with its recorded output.
+pub(super) struct Recorded {
     /// The `#` lines above it.
     about: String,
-    line: &'a str,
+    pub(super) line: String,
+    pub(super) answer: String,
 }
 
-fn commands(recorded: &str) -> impl Iterator<Item = CommandLine<'_>> {
-    let mut about = String::new();
-    recorded.lines().filter_map(move |line| match line.strip_prefix("$ ") {
-        Some(line) => Some(CommandLine { about: std::mem::take(&mut about), line }),
-        None if line.starts_with("# ") => {
-            about.push_str(&format!("{line}\n"));
-            None
-        }
-        None => {
-            about.clear();
-            None
-        }
-    })
+impl Recorded {
+    /// The command with an output.
+    pub(super) fn with(&self, answer: &str) -> String {
+        let Self { about, line, .. } = self;
+        format!("\n{about}$ {line}\n{answer}")
+    }
 }
 
-fn told(output: &Output) -> String {
+/// The commands of the session of that name.
+pub(super) fn recorded(name: &str) -> Vec<Recorded> {
+    let path = path(name);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let lines: Vec<_> = text.lines().collect();
+    let commands: Vec<_> = (0..lines.len()).filter(|at| lines[*at].starts_with("$ ")).collect();
+    let about_from =
+        |at: usize| (0..at).rev().take_while(|at| lines[*at].starts_with("# ")).last().unwrap_or(at);
+    let ends = commands.iter().skip(1).map(|at| about_from(*at)).chain([lines.len()]);
+    let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let command = |(at, end): (&usize, usize)| Recorded {
+        about: joined(&lines[about_from(*at)..*at]),
+        line: lines[*at][2..].to_owned(),
+        answer: joined(lines[at + 1..end].strip_suffix(&[""]).unwrap_or(&lines[at + 1..end])),
+    };
+    commands.iter().zip(ends).map(command).collect()
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("cli").join(name).with_extension("console")
+}
+
+/// Runs a command line, and returns its whole output.
+pub(super) fn told(mut command: Command) -> String {
+    let output = command.output().expect("`sh` runs");
     let lines = |bytes: &[u8], prefix: &str| {
         let text = String::from_utf8_lossy(bytes);
         text.lines().map(|line| format!("{prefix}{line}").trim_end().to_owned() + "\n").collect::<String>()

@@ -12,6 +12,7 @@ mod guests;
 mod process;
 mod repository;
 mod run_folder;
+mod schemathesis;
 mod stages;
 mod test;
 mod tidy;
@@ -46,6 +47,8 @@ enum Command {
     Chaos(chaos::Arguments),
     /// Feed hostile input to every entry for data from outside.
     Fuzz(fuzz::Arguments),
+    /// Send thousands of generated requests to the API, with the credentials of each role.
+    Schemathesis(schemathesis::Arguments),
     /// Check what the compiler does not check: layout, the map, error codes, leftovers.
     Tidy(tidy::Arguments),
 }
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Failover(arguments) => failover::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Schemathesis(arguments) => schemathesis::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
     };
     match outcome {

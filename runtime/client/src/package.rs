@@ -42,7 +42,8 @@ fn gather(
     depth: usize,
     files: &mut Vec<PathBuf>,
 ) -> Result<(), (PathBuf, io::Error)> {
-    let folder = root.join(within);
+    // Joined with nothing, the path would end with a slash.
+    let folder = if depth == 0 { root.to_owned() } else { root.join(within) };
     let at = |path: &Path| {
         let path = path.to_owned();
         move |error: io::Error| (path, error)

@@ -182,7 +182,7 @@ impl SharedFolder {
     /// A log, of which one piece is in memory at a time.
     pub(crate) fn open_log(&self, id: JobExecutionId) -> std::io::Result<Box<dyn Read>> {
         let paths = self.pieces_of_log(id).map_err(std::io::Error::other)?;
-        Ok(Box::new(Pieces { shared: self.clone(), paths: paths.into_iter(), piece: Cursor::default() }))
+        Ok(Box::new(LogReader { shared: self.clone(), paths: paths.into_iter(), piece: Cursor::default() }))
     }
 
     /// Stores an uploaded file, in pieces. The last thing that is written says that it is whole.
@@ -317,15 +317,14 @@ fn upload(tenant: &TenantId, id: &FileId) -> String {
     format!("uploads/{tenant}/{id}")
 }
 
-/// Whether `put_log` could have created this name.
 /// The bytes of a log, piece after piece.
-struct Pieces {
+struct LogReader {
     shared: SharedFolder,
     paths: std::vec::IntoIter<String>,
     piece: Cursor<Vec<u8>>,
 }
 
-impl Read for Pieces {
+impl Read for LogReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         loop {
             let read = self.piece.read(buffer)?;
@@ -338,6 +337,7 @@ impl Read for Pieces {
     }
 }
 
+/// Whether `put_log` could have created this name.
 fn is_piece_of_a_log(name: &str) -> bool {
     let is_number =
         |text: &str| (8..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());

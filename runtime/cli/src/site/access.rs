@@ -129,11 +129,14 @@ impl Site {
             }
             Self::There(there) => {
                 let owner = owner.map(UserName::as_str);
-                let tokens = match is_of_installation {
-                    true => there.tenant.client().tokens(),
-                    false => there.tenant.tokens(owner),
+                let mut tokens = match is_of_installation {
+                    true => there.tenant.client().tokens().all().await?,
+                    false => match there.tenant.tokens_of_everybody().all().await {
+                        // Those who are no administrators have their own.
+                        Err(error) if error.status() == Some(403) => there.tenant.tokens().all().await?,
+                        tokens => tokens?,
+                    },
                 };
-                let mut tokens = tokens.all().await?;
                 tokens.retain(|row| {
                     owner.is_none_or(|owner| row.whole().is_none_or(|token| token.owner == owner))
                 });

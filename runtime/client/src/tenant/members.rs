@@ -3,7 +3,7 @@
 use stepbox_api::member::{InstanceRights, Member, SetMember};
 use stepbox_api::token::{CreateToken, CreatedToken, Token};
 
-use super::{Tenant, field};
+use super::Tenant;
 use crate::ask::Ask;
 use crate::error::ClientError;
 use crate::pages::Pages;
@@ -38,9 +38,14 @@ impl Tenant {
         self.json(Ask::put(self.path(&["instances", code, "rights"])).json(rights)?).await
     }
 
-    /// The tokens of the tenant that the asking user may see; of one owner if that is given.
-    pub fn tokens(&self, owner: Option<&str>) -> Pages<Token> {
-        self.pages(&["tokens"], field("owner", owner).into_iter().collect())
+    /// The tokens that the asking user has in the tenant.
+    pub fn tokens(&self) -> Pages<Token> {
+        self.pages(&["tokens"], Vec::new())
+    }
+
+    /// Everybody's tokens in the tenant, for its administrators.
+    pub fn tokens_of_everybody(&self) -> Pages<Token> {
+        self.pages(&["tokens"], vec![("all", "true".to_owned())])
     }
 
     /// Makes a token with the rights of the asking user in the tenant. Its text comes once, in this answer.

@@ -49,7 +49,34 @@ impl Tenant {
     /// Fails if existing instances could run before and could not run with the new connector. Executions keep
     /// the job that they were submitted with.
     pub async fn install_connector(&self, folder: &Path) -> Result<Connector, Error> {
-        let (connector, _) = self.connector_in(folder, Keeping::Kept).await?;
+        let (connector, _) = self.connector_in(self.given(folder)?, Keeping::Kept).await?;
+        self.put_unless_it_breaks(connector).await
+    }
+
+    /// Installs the connector in a folder like [`install_connector`](Self::install_connector), even if
+    /// instances can no longer run.
+    pub async fn replace_connector(&self, folder: &Path) -> Result<Connector, Error> {
+        let (connector, _) = self.connector_in(self.given(folder)?, Keeping::Kept).await?;
+        self.put_connector(connector).await
+    }
+
+    /// Installs a connector like [`install_connector`](Self::install_connector) from a folder that this program has
+    /// made itself, such as an unpacked package.
+    ///
+    /// The folder may be in the data folder. The program must have written each file in the folder: a hard link to a
+    /// file of the installation would be read.
+    pub async fn install_package(&self, folder: &Path) -> Result<Connector, Error> {
+        let (connector, _) = self.connector_in(opened(folder)?, Keeping::Kept).await?;
+        self.put_unless_it_breaks(connector).await
+    }
+
+    /// Installs a package like [`install_package`](Self::install_package), even if instances can no longer run.
+    pub async fn replace_with_package(&self, folder: &Path) -> Result<Connector, Error> {
+        let (connector, _) = self.connector_in(opened(folder)?, Keeping::Kept).await?;
+        self.put_connector(connector).await
+    }
+
+    async fn put_unless_it_breaks(&self, connector: Connector) -> Result<Connector, Error> {
         let instances = self.broken_by(&connector).await?;
         if !instances.is_empty() {
             return Err(Error::BreaksInstances { connector: connector.code, instances, hidden: 0 });
@@ -57,21 +84,19 @@ impl Tenant {
         self.put_connector(connector).await
     }
 
-    /// Installs the connector in a folder like [`install_connector`](Self::install_connector), even if
-    /// instances can no longer run.
-    pub async fn replace_connector(&self, folder: &Path) -> Result<Connector, Error> {
-        let (connector, _) = self.connector_in(folder, Keeping::Kept).await?;
-        self.put_connector(connector).await
-    }
-
-    /// Checks the connector in a folder like [`install_connector`](Self::install_connector), and stores nothing,
-    /// neither the connector nor its components.
-    pub async fn inspect_connector(&self, folder: &Path) -> Result<InspectedConnector, Error> {
-        let (connector, components) = self.connector_in(folder, Keeping::Inspected).await?;
+    /// Checks a package like [`install_package`](Self::install_package), and stores nothing, neither the connector nor
+    /// its components.
+    pub async fn inspect_package(&self, folder: &Path) -> Result<InspectedConnector, Error> {
+        let (connector, components) = self.connector_in(opened(folder)?, Keeping::Inspected).await?;
         let broken = self.broken_by(&connector).await?;
         let known = self.installation.repository.connectors(&self.id).await?;
         let replaced = known.into_iter().find(|known| known.code == connector.code);
         Ok(InspectedConnector { connector, components, replaced, broken })
+    }
+
+    /// A folder that somebody names, which may have anything in it.
+    fn given(&self, folder: &Path) -> Result<ConnectorFolder, Error> {
+        Ok(opened(folder)?.behind(&self.installation.wall))
     }
 
     /// Reads and checks the connector in a folder like [`install_connector`](Self::install_connector), without keeping
@@ -79,9 +104,16 @@ impl Tenant {
     ///
     /// Signatures are not asked for: people look at a connector before its components are signed.
     pub async fn preview_connector(&self, folder: &Path) -> Result<Connector, Error> {
-        let opened =
-            ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error))?;
-        let folder = opened.behind(&self.installation.wall);
+        self.preview_in(self.given(folder)?).await
+    }
+
+    /// Reads and checks a package as [`preview_connector`](Self::preview_connector) does with a folder. The folder is as
+    /// for [`install_package`](Self::install_package).
+    pub async fn preview_package(&self, folder: &Path) -> Result<Connector, Error> {
+        self.preview_in(opened(folder)?).await
+    }
+
+    async fn preview_in(&self, folder: ConnectorFolder) -> Result<Connector, Error> {
         let file = ConnectorFile::read(&folder, &self.known().await?)?;
         let mut components = BTreeMap::new();
         for (name, source) in file.components() {
@@ -130,12 +162,9 @@ impl Tenant {
     /// Reads and checks the connector in a folder with its components.
     async fn connector_in(
         &self,
-        folder: &Path,
+        folder: ConnectorFolder,
         keeping: Keeping,
     ) -> Result<(Connector, Vec<Component>), Error> {
-        let opened =
-            ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error))?;
-        let folder = opened.behind(&self.installation.wall);
         let file = ConnectorFile::read(&folder, &self.known().await?)?;
         let mut components = BTreeMap::new();
         for (name, source) in file.components() {
@@ -306,6 +335,10 @@ impl Tenant {
             None => Ok(()),
         }
     }
+}
+
+fn opened(folder: &Path) -> Result<ConnectorFolder, Error> {
+    ConnectorFolder::open(folder).map_err(|error| connector_file::unreadable(folder, &error).into())
 }
 
 /// An error about a component, at the place where the connector file names its file.

@@ -1,5 +1,7 @@
 //! What a route gives. Each answer describes itself.
 
+use std::marker::PhantomData;
+
 use axum::http::header::{ACCEPT, CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -164,22 +166,63 @@ impl Answer for Done {
     }
 }
 
-/// A text.
-pub(crate) struct Text {
-    pub(crate) kind: &'static str,
-    pub(crate) text: String,
+/// A kind of text.
+pub(crate) trait TextKind: Send + 'static {
+    /// Its media type, with its parameters.
+    const TYPE: &'static str;
 }
 
-impl Answer for Text {
+/// A text for people.
+pub(crate) struct Plain;
+
+/// A page.
+pub(crate) struct Html;
+
+/// A JSON object that is ready to be sent.
+pub(crate) struct JsonText;
+
+/// Counters for Prometheus.
+pub(crate) struct OpenMetrics;
+
+impl TextKind for Plain {
+    const TYPE: &'static str = "text/plain; charset=utf-8";
+}
+
+impl TextKind for Html {
+    const TYPE: &'static str = "text/html; charset=utf-8";
+}
+
+impl TextKind for JsonText {
+    const TYPE: &'static str = "application/json";
+}
+
+impl TextKind for OpenMetrics {
+    const TYPE: &'static str = stepbox::METRICS_TYPE;
+}
+
+/// A text of one kind, which the document declares.
+pub(crate) struct Text<K> {
+    text: String,
+    kind: PhantomData<K>,
+}
+
+impl<K> Text<K> {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), kind: PhantomData }
+    }
+}
+
+impl<K: TextKind> Answer for Text<K> {
     async fn answer(self, _: &HeaderMap) -> Result<Response, Failure> {
         let mut response = self.text.into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(K::TYPE));
         Ok(response)
     }
 
     fn describe(operation: &mut Describing) {
-        let text = json!({ "type": "string" });
-        operation.answer(200, "The text.", &[("text/plain", text.clone()), ("text/html", text)]);
+        let kind = K::TYPE.split(';').next().unwrap_or_default();
+        let form = if kind == JsonText::TYPE { "object" } else { "string" };
+        operation.answer(200, "The text.", &[(kind, json!({ "type": form }))]);
     }
 }
 

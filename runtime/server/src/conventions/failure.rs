@@ -9,8 +9,10 @@ use std::time::Duration;
 use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use stepbox::batch::remedy::{self, Listed};
 use stepbox::{AccountError, Error, ErrorKind};
 use stepbox_api::problem::{InvalidPart, MEDIA_TYPE, Problem, ProblemKind};
+use stepbox_api::remedy::Remedy;
 
 /// The codes that this crate gives out itself. Each is a heading in docs/errors.md.
 const CODES: &[&str] = &[
@@ -116,11 +118,17 @@ impl Failure {
     /// There is no such thing for this principal. Every hidden thing has the same answer as one that does not exist, so
     /// the text names nothing but the kind of thing.
     pub(crate) fn not_found(kind: &str) -> Self {
-        Self::new(
-            ErrorKind::NotFound,
-            "not-found",
-            format!("there is no such {kind}, or none that you may see"),
-        )
+        let detail = format!("there is no such {kind}, or none that you may see");
+        let mut failure = Self::new(ErrorKind::NotFound, "not-found", detail);
+        let list = match kind {
+            "instance" => Some(Listed::Instances),
+            "execution" => Some(Listed::Executions),
+            "token" => Some(Listed::Tokens),
+            _ => None,
+        };
+        let remedies = list.map(|what| Remedy::of(&remedy::Remedy::List { what }));
+        failure.0.problem.remedies = remedies.into_iter().collect();
+        failure
     }
 
     /// There is no route at that address.

@@ -46,7 +46,8 @@ impl Filter {
             "" => None,
             text => {
                 let day: Date = text.parse().map_err(|_| wrong("`since` is no day, as `2026-11-30`"))?;
-                let begins = day.to_zoned_datetime(reader.zone.clone()).map_err(|_| wrong("`since` is no day"))?;
+                let begins =
+                    day.to_zoned_datetime(reader.zone.clone()).map_err(|_| wrong("`since` is no day"))?;
                 Some(Timestamp(begins.timestamp().as_millisecond()))
             }
         };

@@ -161,7 +161,7 @@ async fn found(
     let (_guard, body) = upload.body().await?;
     let folder = Package::found_in(body).await?.unpack(&tools.spool).await?;
     let (tenant, path) = (visit.may.tenant(), folder.path());
-    let inspected = tenant.inspect_connector(path).await.map_err(|error| Failure::within(&error, path))?;
+    let inspected = tenant.inspect_package(path).await.map_err(|error| Failure::within(&error, path))?;
     let InspectedConnector { connector, components, replaced, broken } = inspected;
     let grants = tenant.policy().leaves_of(&connector).iter().map(Grant::of).collect();
     let (seen, hidden) = seen_by(visit.may.principal(), broken);

@@ -51,7 +51,12 @@ async fn list(
     Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
 ) -> Result<List<ConnectorSummary>, Failure> {
     let connectors = may.tenant().connectors().await?;
-    Ok(List::of(page, connectors, |connector| connector.code.to_string(), ConnectorSummary::of))
+    let native = connectors.items.first().map(|connector| connector.code.clone());
+    // The native connector comes first, and the others by code.
+    let key = |connector: &inventory::Connector| {
+        format!("{}{}", u8::from(native.as_ref() != Some(&connector.code)), connector.code)
+    };
+    Ok(List::of(page, connectors, key, ConnectorSummary::of))
 }
 
 async fn install(
@@ -61,11 +66,13 @@ async fn install(
     tools.limits.upload(&who)?;
     let folder = package.unpack(&tools.spool).await?;
     let (tenant, path) = (may.tenant(), folder.path());
-    let installed = match tenant.install_connector(path).await {
+    let installed = match tenant.install_package(path).await {
         Err(Error::BreaksInstances { connector, instances, .. }) => {
             let (instances, hidden) = seen_by(may.principal(), instances);
             match force {
-                true => tenant.replace_connector(path).await.map(|connector| (connector, instances, hidden)),
+                true => {
+                    tenant.replace_with_package(path).await.map(|connector| (connector, instances, hidden))
+                }
                 false => Err(Error::BreaksInstances { connector, instances, hidden }),
             }
         }
@@ -95,7 +102,7 @@ async fn preview(
     tools.limits.upload(&who)?;
     let folder = package.unpack(&tools.spool).await?;
     let (tenant, path) = (may.tenant(), folder.path());
-    let connector = tenant.preview_connector(path).await.map_err(|error| Failure::within(&error, path))?;
+    let connector = tenant.preview_package(path).await.map_err(|error| Failure::within(&error, path))?;
     let grants = tenant.policy().leaves_of(&connector).iter().map(Grant::of).collect();
     Ok(Shown(ConnectorPreview::of(&connector, Connector::of(&connector, grants))))
 }

@@ -44,12 +44,13 @@ async fn list(
 ) -> Result<List<Instance>, Failure> {
     let mut instances = may.tenant().instances(filter.r#type.as_deref()).await?;
     instances.items.retain(|instance| may.principal().may(Right::View, Thing::Instance(&instance.code)));
-    if may.principal().barred.is_empty() {
-        return Ok(List::of(page, instances, |instance| instance.code.to_string(), Instance::of));
+    if !may.principal().barred.is_empty() {
+        // Whether a damaged one may be seen cannot be told.
+        instances.damaged.clear();
     }
-    // Whether a damaged one may be seen cannot be told.
-    instances.damaged.clear();
-    Ok(List::of(page, instances, |instance| instance.code.to_string(), Instance::of))
+    // By type and then by code, as the store lists them. No type has a line break.
+    let key = |instance: &JobInstance| format!("{}\n{}", instance.job_type, instance.code);
+    Ok(List::of(page, instances, key, Instance::of))
 }
 
 async fn create(

@@ -1,7 +1,7 @@
 //! The interface about itself: its document, and whether the server is there.
 
 use crate::access::{Anybody, Installation, May, Operate};
-use crate::conventions::answer::Text;
+use crate::conventions::answer::{Html, JsonText, OpenMetrics, Plain, Text};
 use crate::conventions::failure::Failure;
 use crate::conventions::input::With;
 use crate::table::Table;
@@ -15,21 +15,21 @@ pub(super) fn routes(table: Table) -> Table {
         .get("/metrics", "The counters of the process, for Prometheus.", metrics)
 }
 
-async fn document(_: Anybody, With(tools): With) -> Result<Text, Failure> {
-    Ok(Text { kind: "application/json", text: tools.document.clone() })
+async fn document(_: Anybody, With(tools): With) -> Result<Text<JsonText>, Failure> {
+    Ok(Text::new(tools.document.clone()))
 }
 
-async fn reference(_: Anybody, With(tools): With) -> Result<Text, Failure> {
-    Ok(Text { kind: "text/html; charset=utf-8", text: tools.reference.clone() })
+async fn reference(_: Anybody, With(tools): With) -> Result<Text<Html>, Failure> {
+    Ok(Text::new(tools.reference.clone()))
 }
 
-async fn live(_: Anybody, (): ()) -> Result<Text, Failure> {
-    Ok(Text { kind: "text/plain; charset=utf-8", text: "ok\n".to_owned() })
+async fn live(_: Anybody, (): ()) -> Result<Text<Plain>, Failure> {
+    Ok(Text::new("ok\n"))
 }
 
-async fn ready(anybody: Anybody, (): ()) -> Result<Text, Failure> {
+async fn ready(anybody: Anybody, (): ()) -> Result<Text<Plain>, Failure> {
     match anybody.is_ready().await {
-        true => Ok(Text { kind: "text/plain; charset=utf-8", text: "ok\n".to_owned() }),
+        true => Ok(Text::new("ok\n")),
         false => Err(Failure::new(
             stepbox::ErrorKind::StoreUnavailable,
             "store-unavailable",
@@ -38,10 +38,10 @@ async fn ready(anybody: Anybody, (): ()) -> Result<Text, Failure> {
     }
 }
 
-async fn metrics(may: May<Operate, Installation>, With(tools): With) -> Result<Text, Failure> {
+async fn metrics(may: May<Operate, Installation>, With(tools): With) -> Result<Text<OpenMetrics>, Failure> {
     let own = tools.meters.page();
     let page = may.metrics().await;
     // Both pages end with a mark of the end, which a page has once.
     let page = page.strip_suffix("# EOF\n").map(str::to_owned).unwrap_or(page);
-    Ok(Text { kind: stepbox::METRICS_TYPE, text: page + &own })
+    Ok(Text::new(page + &own))
 }

@@ -1,7 +1,10 @@
 //! Jobs: what each takes and does.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use stepbox::batch::instance_form::FormRights;
+use stepbox::batch::job;
 use stepbox_api::form::{Form, FormMode};
 use stepbox_api::job::Job;
 use utoipa::ToSchema;
@@ -30,7 +33,19 @@ async fn list(
     Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
 ) -> Result<List<Job>, Failure> {
     let jobs = may.tenant().jobs().await?;
-    Ok(List::of(page, jobs, |job| job.name.to_string(), Job::of))
+    let native = jobs.items.first().map(|job| job.connector.clone());
+    let (mut counts, mut places) = (BTreeMap::new(), BTreeMap::new());
+    for job in &jobs.items {
+        let count = counts.entry(job.connector.clone()).or_insert(0_u32);
+        places.insert(job.name.clone(), *count);
+        *count += 1;
+    }
+    // By connector, the native one first, and then as the connector's file has them.
+    let key = |job: &job::Job| {
+        let rank = u8::from(native.as_ref() != Some(&job.connector));
+        format!("{rank}{}\n{:06}", job.connector, places.get(&job.name).copied().unwrap_or(0))
+    };
+    Ok(List::of(page, jobs, key, Job::of))
 }
 
 async fn show(may: May<View, Connectors>, InPath(name): InPath<'j'>) -> Result<Shown<Job>, Failure> {

@@ -76,8 +76,8 @@ fn signature(asking: &Asking) -> Result<Option<String>, Failure> {
     String::from_utf8(bytes).map(Some).map_err(|_| invalid())
 }
 
-/// What a missing signature is called.
-const SIGNATURE_NAME: &str = "the header `stepbox-signature`";
+/// What a signature is called in messages, which put the name into backticks: the header it comes in.
+const SIGNATURE_NAME: &str = "stepbox-signature";
 
 fn signed<'a>(bytes: &'a [u8], signature: Option<&'a str>) -> Upload<'a> {
     Upload { bytes, signature, signature_file: SIGNATURE_NAME }
@@ -88,8 +88,10 @@ async fn list(
     Listed { page, filter: Unfiltered {} }: Listed<Unfiltered>,
 ) -> Result<List<Component>, Failure> {
     let components = may.tenant().components().await?;
+    // By name, and the newest first, which is the one that the name alone means.
     let key = |component: &inventory::Component| {
-        format!("{}@{} {}", component.name, component.version, component.digest)
+        let age = i64::MAX - component.uploaded_at.0;
+        format!("{}\n{age:020} {}", component.name, component.digest)
     };
     Ok(List::of(page, components, key, Component::of))
 }
