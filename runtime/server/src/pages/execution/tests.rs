@@ -101,7 +101,7 @@ async fn what_is_pressed_is_done_and_leads_back() {
     *sent.body_mut() = Body::from(body);
     sent.headers_mut().insert(CONTENT_TYPE, "multipart/form-data; boundary=x".parse().unwrap());
     let refused = sample.send(sent).await;
-    assert_eq!(refused.status().as_u16(), 409);
+    assert_eq!(refused.status().as_u16(), 400);
     assert!(text_of(refused).await.contains("has no step"));
     let restarted = sample.send(request("operator@acme", "POST", &format!("{path}/restart"), None)).await;
     assert_eq!(restarted.status().as_u16(), 303);
