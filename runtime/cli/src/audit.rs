@@ -3,7 +3,7 @@
 use stepbox::batch::audit::{AuditEventId, AuditFilter};
 use stepbox_api::audit::AuditEvent;
 
-use crate::args::Audit;
+use crate::args::audit::Audit;
 use crate::error::CliError;
 use crate::output::Format;
 use crate::output::list;

@@ -14,4 +14,5 @@ pub(crate) mod list;
 pub(crate) mod metrics;
 pub(crate) mod pending;
 pub(crate) mod request_log;
+pub(crate) mod spooled;
 pub(crate) mod wrapping;

@@ -17,11 +17,12 @@
 
 mod attempt;
 mod id_token;
+mod identity;
 mod provider;
 mod settings;
 
 pub use attempt::{ATTEMPT_MS_MAX, SignInAttempt};
-pub use id_token::ProvenIdentity;
+pub use identity::ProvenIdentity;
 pub use provider::{IdentityProvider, IdentityProviderError};
 pub use settings::{IdentityProviderSettings, InvalidSettings};
 pub use stepbox::config::GroupRole;

@@ -6,7 +6,6 @@
 mod described;
 mod input;
 mod shown;
-mod table;
 
 use std::collections::BTreeSet;
 

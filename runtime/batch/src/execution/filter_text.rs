@@ -4,6 +4,7 @@
 //! any of these, and a `-` before a qualifier takes out what matches.
 
 mod error;
+mod term;
 mod terms;
 mod values;
 
@@ -16,7 +17,7 @@ use super::status::BatchStatus;
 use crate::clock::Timestamp;
 use crate::name::{ConnectorCode, InstanceCode, JobExecutionId, JobName, NameError, StepName};
 use crate::nearest::nearest;
-use terms::Term;
+use term::Term;
 
 /// The longest text, in bytes.
 pub const FILTER_BYTES_MAX: usize = 2_000;

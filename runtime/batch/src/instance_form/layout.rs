@@ -11,6 +11,9 @@ use super::rights::{NeededRight, ReadOnly, TabRight};
 use super::widget::{Icon, Widget, Width};
 use crate::name::Digest;
 
+/// The code of the tab that a form without a layout has.
+const FIRST_TAB: &str = "settings";
+
 /// The tabs of a form and what stands in them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -218,7 +221,7 @@ impl FormLayout {
 
     /// The tab of a layout that has none.
     pub(super) fn settings() -> TabLayout {
-        TabLayout { code: "settings".to_owned(), label: "Settings".to_owned(), ..TabLayout::default() }
+        TabLayout { code: FIRST_TAB.to_owned(), label: "Settings".to_owned(), ..TabLayout::default() }
     }
 
     /// The same layout, with the parameters that it does not place at the end of its first tab.

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use super::asking::Asking;
 use super::failure::Failure;
+use super::spooled::{Spooled, unwritable};
 
 /// How long a JSON body may be, in bytes.
 pub(crate) const JSON_BYTES_MAX: u64 = 1 << 20;
@@ -160,27 +161,6 @@ async fn whole(body: Body, bytes_max: u64) -> Result<Bytes, Failure> {
     Ok(whole.freeze())
 }
 
-/// A large body, in a file without a name.
-#[derive(Debug)]
-pub(crate) struct Spooled {
-    pub(crate) file: File,
-    pub(crate) size: u64,
-}
-
-impl Spooled {
-    /// The whole body, once it is needed as a whole.
-    pub(crate) async fn into_bytes(mut self) -> Result<Vec<u8>, Failure> {
-        use tokio::io::AsyncReadExt as _;
-        let mut bytes = Vec::with_capacity(self.size as usize);
-        self.file.read_to_end(&mut bytes).await.map_err(|error| unwritable(&error))?;
-        Ok(bytes)
-    }
-
-    pub(crate) async fn into_std(self) -> std::fs::File {
-        self.file.into_std().await
-    }
-}
-
 /// Writes a large body into a file without a name in a folder, piece by piece.
 pub(crate) async fn spool(
     asking: &mut Asking,
@@ -239,10 +219,6 @@ pub(super) fn too_slow() -> Failure {
 
 pub(super) fn broken_off() -> Failure {
     Failure::bad_request("body-broken-off", "the body broke off")
-}
-
-fn unwritable(error: &io::Error) -> Failure {
-    Failure::unexpected(format!("a body cannot be kept: {error}"))
 }
 
 #[cfg(test)]

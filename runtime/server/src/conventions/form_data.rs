@@ -10,8 +10,9 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::timeout;
 
 use super::asking::Asking;
-use super::body::{PAUSE_MAX, Spooled, broken_off, refuse_longer, spool_pieces, too_slow};
+use super::body::{PAUSE_MAX, broken_off, refuse_longer, spool_pieces, too_slow};
 use super::failure::Failure;
+use super::spooled::Spooled;
 
 /// How long the head of a part may be, in bytes.
 const HEAD_BYTES_MAX: usize = 8 << 10;

@@ -12,8 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::body::Spooled;
 use super::failure::Failure;
+use super::spooled::Spooled;
 
 /// How long an upload waits for a decision.
 pub(crate) const KEPT_MAX: Duration = Duration::from_secs(15 * 60);

@@ -13,6 +13,7 @@ use serde_json::Value;
 use stepbox::batch::clock::Timestamp;
 use stepbox::batch::strict_json;
 
+use super::identity::ProvenIdentity;
 use super::settings::IdentityProviderSettings;
 
 /// How far the provider's clock may be off, in seconds.
@@ -21,21 +22,6 @@ const CLOCK_SECONDS_MAX: i64 = 60;
 const SUBJECT_BYTES_MAX: usize = 255;
 /// How many keys of a provider are looked at.
 const KEYS_MAX: usize = 100;
-
-/// A user whose identity a provider has stated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProvenIdentity {
-    /// The provider.
-    pub issuer: String,
-    /// The provider's id of the user; it never changes.
-    pub subject: String,
-    /// The name that the user likes to have: `preferred_username`, or `email`.
-    pub user: Option<String>,
-    /// The name for people.
-    pub label: Option<String>,
-    /// The groups of the user.
-    pub groups: Vec<String>,
-}
 
 /// Why a statement is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

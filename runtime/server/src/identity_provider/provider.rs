@@ -20,7 +20,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::attempt::SignInAttempt;
-use super::id_token::{BadToken, Keys, ProvenIdentity, prove};
+use super::id_token::{BadToken, Keys, prove};
+use super::identity::ProvenIdentity;
 use super::settings::{IdentityProviderSettings, InvalidSettings, is_private};
 
 /// How long an answer of the provider may be, in bytes.

@@ -7,7 +7,7 @@ use stepbox::batch::name::TenantId;
 use stepbox::config::{GroupRole, IdentityProviderConfig};
 use url::{Host, Url};
 
-use super::id_token::ProvenIdentity;
+use super::identity::ProvenIdentity;
 
 /// The path to which the provider sends the browser back, after the base path.
 pub(crate) const CALLBACK: &str = "/api/v1/session/provider/callback";

@@ -10,11 +10,12 @@ use utoipa::ToSchema;
 use crate::access::{FileChanges, Files, Launch, May};
 use crate::conventions::answer::{Created, Done, Shown};
 use crate::conventions::asking::Asking;
-use crate::conventions::body::{Spooled, spool};
+use crate::conventions::body::spool;
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
 use crate::conventions::input::{Caller, InPath, Input, Query, With};
 use crate::conventions::list::{List, Listed, Unfiltered};
+use crate::conventions::spooled::Spooled;
 use crate::table::Table;
 
 /// How large a file may be, in bytes: 1 GiB. The tenant's quota may be smaller.

@@ -14,10 +14,11 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use crate::conventions::asking::Asking;
-use crate::conventions::body::{Spooled, spool};
+use crate::conventions::body::spool;
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
 use crate::conventions::input::Input;
+use crate::conventions::spooled::Spooled;
 
 /// How long a package may be, in bytes.
 pub(crate) const PACKAGE_BYTES_MAX: u64 = 4 * COMPONENT_BYTES_MAX as u64;

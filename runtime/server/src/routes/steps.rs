@@ -15,11 +15,12 @@ use stepbox_registry::{Credentials, Pull, PullError, Reach};
 use crate::access::{Edit, May, Steps, View};
 use crate::conventions::answer::{Created, Done, Shown};
 use crate::conventions::asking::Asking;
-use crate::conventions::body::{Spooled, spool};
+use crate::conventions::body::spool;
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
 use crate::conventions::input::{Body, Caller, InPath, Input, With};
 use crate::conventions::list::{List, Listed, Unfiltered};
+use crate::conventions::spooled::Spooled;
 use crate::table::Table;
 
 pub(super) fn routes(table: Table) -> Table {

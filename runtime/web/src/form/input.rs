@@ -1,11 +1,13 @@
 //! One field as inputs.
 
+mod table;
+
 use maud::{Markup, html};
 use serde_json::Value;
 use stepbox_batch::form_answer::{FormColumn, FormOption};
 use stepbox_batch::instance_form::{Field, ValueKind, Widget, Width};
 
-use super::{Filled, conditions, table, text_of};
+use super::{Filled, conditions, text_of};
 use crate::icons::icon;
 
 /// Above this number of choices a choice is a list, not a row of buttons.

@@ -1,6 +1,6 @@
 //! What is wrong with a text, where, and what the right form is.
 
-use super::terms::Term;
+use super::term::Term;
 
 /// Why a text is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

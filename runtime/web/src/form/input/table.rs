@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::input::Drawn;
-use super::{again, described};
+use super::Drawn;
+use crate::form::{again, described};
 
 /// The rows of a table. Without script, its buttons send the form and show it again.
 pub(super) fn rows(drawn: &Drawn<'_>) -> Markup {
