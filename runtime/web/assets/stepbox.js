@@ -64,23 +64,6 @@
     if (wanted) wanted.scrollIntoView({ block: "center" }); else log.scrollTop = log.scrollHeight;
   }
 
-  // A file that is sent as it is, to an address of the interface. Its answer has the number of the new thing.
-  all("form[data-raw]").forEach((form) => form.addEventListener("submit", async (event) => {
-    const file = form.querySelector("input[type=file]")?.files[0];
-    if (!file) return;
-    event.preventDefault();
-    const place = form.querySelector("[data-refused]");
-    const say = (text) => { place.textContent = text; place.hidden = !text; };
-    say("");
-    try {
-      const headers = { "Content-Type": "application/octet-stream", Accept: "application/json" };
-      const answer = await fetch(form.dataset.raw, { method: "POST", headers, body: file });
-      const said = await answer.json();
-      if (answer.ok) location.assign(form.dataset.then + said.id);
-      else say([said.detail, said.help].filter(Boolean).join(". "));
-    } catch { say("The file did not arrive. Try it again."); }
-  }));
-
   // Copying. The old way serves pages without TLS.
   const copy = async (text) => {
     if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);

@@ -18,7 +18,7 @@ use crate::conventions::list::{List, Listed, Unfiltered};
 use crate::table::Table;
 
 /// How large a file may be, in bytes: 1 GiB. The tenant's quota may be smaller.
-const FILE_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// The types with which a file may come. Nobody looks at them: the reader of a step says what it expects.
 const TYPES: &[&str] =

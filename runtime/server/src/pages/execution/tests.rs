@@ -94,6 +94,15 @@ async fn what_is_pressed_is_done_and_leads_back() {
     let refused = sample.send(refused).await;
     assert_eq!(refused.status().as_u16(), 400);
     assert!(text_of(refused).await.contains("there are no corrected rows"));
+    // A file arrives as browsers send it. The job has no step of that name, so nothing begins.
+    let mut sent = request("operator@acme", "POST", &format!("{path}/reimport-file"), None);
+    let body = "--x\r\nContent-Disposition: form-data; name=\"step\"\r\n\r\nnone\r\n--x\r\nContent-Disposition: form-data; \
+                name=\"items\"; filename=\"a.csv\"\r\nContent-Type: text/csv\r\n\r\nsku\n1\n\r\n--x--\r\n";
+    *sent.body_mut() = Body::from(body);
+    sent.headers_mut().insert(CONTENT_TYPE, "multipart/form-data; boundary=x".parse().unwrap());
+    let refused = sample.send(sent).await;
+    assert_eq!(refused.status().as_u16(), 400);
+    assert!(text_of(refused).await.contains("has no step"));
     let restarted = sample.send(request("operator@acme", "POST", &format!("{path}/restart"), None)).await;
     assert_eq!(restarted.status().as_u16(), 303);
     let to = leads_to(&restarted).to_owned();

@@ -48,21 +48,23 @@ fn rejected_items(frame: &Frame, shown: &Shown, rejected: &Rejected) -> Markup {
             @if shown.may.launch && shown.execution.status.has_ended() {
                 details {
                     summary { "Import corrected items…" }
-                    form.stacked method="post" action=(shown.at(frame, "/reimport"))
-                        data-raw=(below(&format!("reimport?step={}", part(step)))) data-then=(frame.at("executions/")) {
+                    form.stacked method="post" action=(shown.at(frame, "/reimport-file")) enctype="multipart/form-data" {
                         input type="hidden" name="step" value=(step);
-                        p.needs-script {
+                        p {
                             label for=(id("corrected-file")) { "The corrected file" }
-                            input type="file" id=(id("corrected-file"));
+                            input type="file" name="items" id=(id("corrected-file")) required;
                         }
+                        button.button { (icon("i-upload")) "Import the file" }
+                    }
+                    form.stacked method="post" action=(shown.at(frame, "/reimport")) {
+                        input type="hidden" name="step" value=(step);
                         p {
                             label for=(id("corrected")) { "Or the corrected rows, with their head" }
-                            textarea.code id=(id("corrected")) name="rows" rows="6" spellcheck="false" wrap="off" { "\n" (rejected.text) }
+                            textarea.code id=(id("corrected")) name="rows" rows="6" spellcheck="false" wrap="off" required { "\n" (rejected.text) }
                         }
-                        p.violation role="alert" data-refused hidden {}
-                        button.button { (icon("i-upload")) "Import corrected items" }
-                        p.help { "A new execution reads them in step " code { (text(step)) } ", and runs the steps after it. It writes files of its own." }
+                        button.button { (icon("i-upload")) "Import the rows" }
                     }
+                    p.help { "A new execution reads them in step " code { (text(step)) } ", and runs the steps after it. It writes files of its own." }
                 }
             }
         }
