@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use stepbox_batch::audit::AuditFilter;
-use stepbox_batch::execution::ExecutionFilter;
 use stepbox_batch::execution::status::BatchStatus;
+use stepbox_batch::execution::{ExecutionFilter, filter_text};
 use stepbox_batch::name::JobExecutionId;
 use stepbox_batch::ports::{AuditTrail, Executions, Instances, JobQueue, Parts, Workers};
 use stepbox_store_testing::sample::*;
@@ -41,6 +41,12 @@ async fn lists_are_quick_beside_a_long_history() {
     assert!(slow.is_empty(), "{slow:?}");
 }
 
+/// A page of the filter that a person has typed.
+fn narrowed(text: &str) -> ExecutionFilter {
+    let filter = filter_text::parse(text, NOW, &jiff::tz::TimeZone::UTC).unwrap();
+    ExecutionFilter { limit: 20, ..filter }
+}
+
 async fn all_lists(store: &SqliteStore, executions: u32) -> Vec<(&'static str, Duration)> {
     let tenant = tenant();
     let all = ExecutionFilter { limit: 20, ..ExecutionFilter::default() };
@@ -67,6 +73,10 @@ async fn all_lists(store: &SqliteStore, executions: u32) -> Vec<(&'static str, D
             "list of an age, nothing",
             ExecutionFilter { created_before: Some(stepbox_batch::clock::Timestamp(1)), ..all },
         ),
+        ("list of a user, nothing", narrowed("user:nobody")),
+        ("list of a duration, nothing", narrowed("took:>1d")),
+        ("list with a word, nothing", narrowed("nowhere")),
+        ("list of what failed and is not continued", narrowed("restarted:no")),
     ];
     let mut took = Vec::new();
     for (what, filter) in rows {
@@ -83,6 +93,9 @@ async fn all_lists(store: &SqliteStore, executions: u32) -> Vec<(&'static str, D
         }};
     }
     measure!("show", store.execution(&tenant, id));
+    measure!("count", store.count_executions(&tenant, &ExecutionFilter::default(), 10_001));
+    measure!("count of a user, nothing", store.count_executions(&tenant, &narrowed("user:nobody"), 10_001));
+    measure!("count with a word, nothing", store.count_executions(&tenant, &narrowed("nowhere"), 10_001));
     measure!("warnings", store.warnings(&tenant, id));
     measure!("parts", store.partitions(&tenant, id));
     measure!("how parts stand", store.partition_states(&tenant, id, 0));
