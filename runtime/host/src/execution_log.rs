@@ -91,10 +91,10 @@ pub(crate) fn parse(text: &[u8]) -> Vec<LogLine> {
 }
 
 /// The messages logged so far. A line that is incomplete because of a crash is left out.
-pub(crate) fn read(folder: &Path) -> std::io::Result<Vec<LogLine>> {
+pub(crate) fn read(folder: &Path) -> io::Result<Vec<LogLine>> {
     let file = match File::open(folder.join(LOG_FILE)) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let (mut reader, mut lines, mut line) = (BufReader::new(file), Vec::new(), Vec::new());

@@ -100,7 +100,7 @@ fn told(folder: &Path, installed: Result<stepbox::batch::inventory::Connector, E
             let all = std::iter::once(&first).chain(&first.others);
             all.map(|mistake| refused(format!("{mistake} ({})", mistake.code), &mistake.help)).collect()
         }
-        Err(Error::BreaksInstances { connector, instances }) => {
+        Err(Error::BreaksInstances { connector, instances, .. }) => {
             let reasons: Vec<_> = instances.iter().map(ToString::to_string).collect();
             let message = format!("`{connector}` is not replaced: {}", reasons.join("; "));
             vec![refused(message, "change these instances, or install it with `connectors add --force`")]

@@ -1,5 +1,6 @@
 //! One's own account: password and tokens.
 
+use axum::http::StatusCode;
 use serde::Deserialize;
 use stepbox::PASSWORD_BYTES_MIN;
 use stepbox::batch::access::{Scope, TOKEN_DAYS, TOKEN_DAYS_MAX, TokenId};
@@ -101,8 +102,8 @@ async fn change_password(
             let beside = Beside { password: Some(&failure), ..Beside::default() };
             let mut page = Page::refused(&failure, shown(&visit, beside).await?);
             // With this status the reader would be sent to sign in, who is signed in.
-            if page.status == axum::http::StatusCode::UNAUTHORIZED {
-                page.status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+            if page.status == StatusCode::UNAUTHORIZED {
+                page.status = StatusCode::UNPROCESSABLE_ENTITY;
             }
             Ok(Either::One(page))
         }

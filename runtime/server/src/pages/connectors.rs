@@ -207,8 +207,8 @@ async fn install(
         Package::found_in(body).await?.unpack(&tools.spool).await?
     };
     let path = folder.path();
-    let installed = match tenant.install_connector(path).await {
-        Err(Error::BreaksInstances { .. }) if force => tenant.replace_connector(path).await,
+    let installed = match tenant.install_package(path).await {
+        Err(Error::BreaksInstances { .. }) if force => tenant.replace_with_package(path).await,
         Err(Error::BreaksInstances { connector, instances, .. }) => {
             let (instances, hidden) = seen_by(visit.may.principal(), instances);
             Err(Error::BreaksInstances { connector, instances, hidden })

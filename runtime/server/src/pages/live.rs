@@ -22,7 +22,7 @@ use crate::conventions::asking::Asking;
 use crate::conventions::describing::Describing;
 use crate::conventions::failure::Failure;
 use crate::conventions::input::Input;
-use crate::conventions::limits::StreamPlace;
+use crate::conventions::limits::Place;
 use crate::streams::broadcaster::Signal;
 use crate::streams::event_stream::{EventStream, RETRY, STILL_HERE};
 use crate::tools::Tools;
@@ -131,7 +131,7 @@ struct Live<M> {
     /// The digests of the parts that were sent last, by id.
     sent: HashMap<String, u64>,
     tools: Arc<Tools>,
-    _place: StreamPlace,
+    _place: Place,
 }
 
 impl<M: Moving> Live<M> {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use super::broadcaster::Signal;
 use super::event_stream::{From, RETRY, STILL_HERE, event};
 use crate::access::Standing;
-use crate::conventions::limits::StreamPlace;
+use crate::conventions::limits::Place;
 use crate::tools::Tools;
 
 /// How often a stream looks whether its credentials still hold, and says that it is still here.
@@ -44,7 +44,7 @@ pub(crate) struct Following {
     pub(crate) tenant: Tenant,
     pub(crate) principal: Principal,
     pub(crate) standing: Option<Standing>,
-    pub(crate) _place: StreamPlace,
+    pub(crate) _place: Place,
     pub(crate) tools: Arc<Tools>,
 }
 

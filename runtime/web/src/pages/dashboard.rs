@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use stepbox_api::execution::{Execution, StepExecution};
 
 use super::workers::{Work, live_switch};
-use crate::blocks::{actions_column, column, head, number_column, own, section, table, warning};
+use crate::blocks::{actions_column, column, head, number_column, own, table, warning};
 use crate::frame::{Frame, part};
 use crate::icons::icon;
 use crate::list::none;

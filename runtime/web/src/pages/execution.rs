@@ -256,7 +256,7 @@ fn failure(frame: &Frame, reader: &Reader, shown: &Shown) -> Markup {
     let execution = &shown.execution;
     let of_steps = execution.steps.iter().filter(|step| step.status == Status::Failed);
     let of_steps: Vec<_> =
-        of_steps.flat_map(|step| step.failures.iter().map(|failure| (Some(step), failure))).collect();
+        of_steps.flat_map(|step| step.failures.iter().map(move |failure| (Some(step), failure))).collect();
     let all: Vec<_> = of_steps.into_iter().chain(execution.failures.iter().map(|one| (None, one))).collect();
     let kept = shown.interrupted().filter(|step| step.counts.read > 0);
     html! {

@@ -50,7 +50,7 @@ impl Moving for Said {
     async fn look(&mut self, _: &Principal, _: &Reader) -> Result<Look, Failure> {
         let (said, is_over) = self.said.lock().unwrap().clone();
         let parts = said.iter().zip(["one", "other"]).map(|(said, id)| text(id, said)).collect();
-        drop(self.looks.send(()));
+        let _ = self.looks.send(());
         Ok(Look { parts, added: None, is_over })
     }
 }

@@ -227,8 +227,8 @@ async fn many_are_asked_about_before_and_told_of_afterwards() {
     assert!(status == 200 && page.contains("2 of 2 asked to stop"), "{page}");
     assert_eq!(status_of(&sample, other).await, BatchStatus::Stopped);
     let trail = acme(&sample).audit(&Default::default()).await.unwrap();
-    let stops = trail.iter().filter(|event| event.action == AuditAction::ExecutionStopRequested);
-    assert!(stops.clone().all(|event| event.user.as_deref() == Some("operator@acme")));
+    let stops = trail.iter().filter(|event| event.deed.action == AuditAction::ExecutionStopRequested);
+    assert!(stops.clone().all(|event| event.by.user.as_deref() == Some("operator@acme")));
     assert_eq!(stops.count(), 2, "each has its event");
 
     let form = format!("action=restart&expected_count=2&id={one}&id=999999");

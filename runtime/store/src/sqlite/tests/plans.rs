@@ -182,7 +182,7 @@ fn audit_lists() -> Vec<(&'static str, AuditFilter)> {
 }
 
 /// The expected index of each of the other statements.
-const STATEMENTS: [(&str, &str, &str); 26] = [
+const STATEMENTS: [(&str, &str, &str); 27] = [
     ("an execution", "PRIMARY KEY", executions::STANDING),
     ("a key", "PRIMARY KEY", idempotency::FIRST),
     ("those it goes on from", "PRIMARY KEY", executions::ANCESTRY),
