@@ -268,9 +268,9 @@ fn failure(frame: &Frame, reader: &Reader, shown: &Shown) -> Markup {
                 }
             }
             @if execution.status == Status::Failed && !all.is_empty() {
-                section.note.fail aria-labelledby="failure" {
+                section.note.fail aria-labelledby="what-failed" {
                     @for (place, (step, failure)) in all.iter().enumerate() {
-                        h2 id=[(place == 0).then_some("failure")] {
+                        h2 id=[(place == 0).then_some("what-failed")] {
                             @match step {
                                 Some(step) => { "Step " code { (text(&step.name)) } " failed" }
                                 None => "The execution failed",

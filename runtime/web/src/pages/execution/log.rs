@@ -234,7 +234,7 @@ fn bar(at: &str, shown: &Log) -> Markup {
     let steps =
         [("", "All steps")].into_iter().chain(shown.steps.iter().map(|step| (step.as_str(), step.as_str())));
     html! {
-        search {
+        search aria-label="Log" {
             form.bar action=(at) {
                 div.filter.grow {
                     (icon("i-search"))

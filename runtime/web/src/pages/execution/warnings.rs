@@ -64,7 +64,7 @@ fn bar(address: &str, search: &str, downloads: &str) -> Markup {
         }
     };
     html! {
-        search {
+        search aria-label="Warnings" {
             form.bar action=(address) {
                 div.filter.grow {
                     (icon("i-search"))
