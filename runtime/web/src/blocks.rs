@@ -90,11 +90,11 @@ pub fn refused(problem: Option<&Problem>) -> Markup {
     }
 }
 
-/// A field of a form. `name` is one of ours. `help` may be empty; then `control` must not name it.
+/// A field of a form. `name` is one of ours, and the id of the control is `field-NAME`: the frame has ids of its own. `help` may be empty; then `control` must not name it.
 pub fn field(name: &str, label: &str, control: &Markup, help: &str) -> Markup {
     html! {
         div.field {
-            div.label { label for=(name) { (label) } }
+            div.label { label for={ "field-" (name) } { (label) } }
             div {
                 (control)
                 @if !help.is_empty() { p.help id={ (name) "-help" } { (help) } }
@@ -106,13 +106,13 @@ pub fn field(name: &str, label: &str, control: &Markup, help: &str) -> Markup {
 /// A line of text in a form.
 pub fn text_input(name: &str, value: &str, has_help: bool) -> Markup {
     let help = has_help.then(|| format!("{name}-help"));
-    html! { input id=(name) name=(name) value=(value) autocomplete="off" spellcheck="false" autocapitalize="none" aria-describedby=[help]; }
+    html! { input id={ "field-" (name) } name=(name) value=(value) autocomplete="off" spellcheck="false" autocapitalize="none" aria-describedby=[help]; }
 }
 
 /// A choice of words, of which each is shown as it is sent.
 pub fn select(name: &str, words: &[&str], chosen: &str) -> Markup {
     html! {
-        select id=(name) name=(name) {
+        select id={ "field-" (name) } name=(name) {
             @for word in words { option value=(word) selected[*word == chosen] { (word) } }
         }
     }

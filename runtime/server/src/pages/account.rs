@@ -100,12 +100,7 @@ async fn change_password(
         }
         Err(failure) => {
             let beside = Beside { password: Some(&failure), ..Beside::default() };
-            let mut page = Page::refused(&failure, shown(&visit, beside).await?);
-            // With this status the reader would be sent to sign in, who is signed in.
-            if page.status == StatusCode::UNAUTHORIZED {
-                page.status = StatusCode::UNPROCESSABLE_ENTITY;
-            }
-            Ok(Either::One(page))
+            Ok(Either::One(Page::refused(&failure, shown(&visit, beside).await?)))
         }
     }
 }

@@ -69,7 +69,7 @@ pub fn show(frame: &Frame, shown: &Account<'_>) -> Markup {
 fn password(frame: &Frame, shown: &Account<'_>) -> Markup {
     let secret = |name: &str, autocomplete: &str, has_help: bool| {
         let help = has_help.then(|| format!("{name}-help"));
-        html! { input id=(name) name=(name) type="password" autocomplete=(autocomplete) required aria-describedby=[help]; }
+        html! { input id={ "field-" (name) } name=(name) type="password" autocomplete=(autocomplete) required aria-describedby=[help]; }
     };
     html! {
         @if shown.is_password_changed {
@@ -153,7 +153,7 @@ fn new_token(frame: &Frame, shown: &Account<'_>) -> Markup {
                     p.help { "It never may do more than you. Choose what the program needs, and no more." }
                 }
             }
-            (field("days", "Days", &html! { input.short #days name="days" type="number" min="1" max=(days_max) value=(days) aria-describedby="days-help"; }, &format!("At most {days_max}.")))
+            (field("days", "Days", &html! { input.short #field-days name="days" type="number" min="1" max=(days_max) value=(days) aria-describedby="days-help"; }, &format!("At most {days_max}.")))
             div.actions { button.button.primary { "Make the token" } }
         }
     }
