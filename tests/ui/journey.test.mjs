@@ -72,7 +72,7 @@ for (const basePath of ["", "/x/y"]) {
       await page.goto(at("/tenants/default/connectors"));
       await page.locator("#component").setInputFiles(path.join(components, "notify.wasm"));
       await page.locator("form:has(#component) button").click();
-      await page.getByText("stepbox:step/", { exact: false }).first().waitFor();
+      await page.getByText("tasklet").first().waitFor();
       await press("Keep notify");
       await page.goto(at("/tenants/default/connectors"));
       await page.getByText("notify").first().waitFor();

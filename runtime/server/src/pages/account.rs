@@ -1,6 +1,5 @@
 //! One's own account: password and tokens.
 
-use axum::http::StatusCode;
 use serde::Deserialize;
 use stepbox::PASSWORD_BYTES_MIN;
 use stepbox::batch::access::{Scope, TOKEN_DAYS, TOKEN_DAYS_MAX, TokenId};

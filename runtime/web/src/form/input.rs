@@ -154,9 +154,11 @@ impl Drawn<'_> {
     fn tick(&self, is_switch: bool) -> Markup {
         let counted = self.value.or(self.field.default.as_ref());
         let is_on = counted == Some(&Value::Bool(true));
+        // A box that nobody has ticked says nothing, where nothing was said before.
+        let says_no = counted.is_some() || self.field.required;
         html! {
             span.choice {
-                input type="hidden" name=(self.name) value="false" disabled[self.is_locked()];
+                @if says_no { input type="hidden" name=(self.name) value="false" disabled[self.is_locked()]; }
                 input type="checkbox" class=[is_switch.then_some("switch")] role=[is_switch.then_some("switch")]
                     id=(self.id) name=(self.name) value="true" checked[is_on] disabled[self.is_locked()]
                     aria-describedby=[self.described_by()] aria-invalid=[self.invalid()];

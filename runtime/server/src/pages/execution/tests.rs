@@ -83,7 +83,12 @@ async fn what_is_pressed_is_done_and_leads_back() {
     let tenant = sample.stepbox.tenant(&tenant_id("acme")).unwrap();
     let path = format!("/tenants/acme/executions/{id}");
     for (action, expected) in
-        [("pause", BatchStatus::Paused), ("resume", BatchStatus::Starting), ("stop", BatchStatus::Stopped)]
+        // What is resumed stays PAUSED until a worker takes it.
+        [
+            ("pause", BatchStatus::Paused),
+            ("resume", BatchStatus::Paused),
+            ("stop", BatchStatus::Stopped),
+        ]
     {
         let done = sample.send(request("operator@acme", "POST", &format!("{path}/{action}"), None)).await;
         assert_eq!((done.status().as_u16(), leads_to(&done)), (303, path.as_str()), "{action}");

@@ -148,7 +148,9 @@ async fn a_filter_narrows_and_a_wrong_one_is_explained() {
     assert_eq!(rows(&page), [own]);
     let (status, page) = get(&sample, "operator@acme", "/tenants/acme/executions?filter=stauts:FAILED").await;
     assert_eq!(status, 400);
-    for expected in ["did you mean `status:`?", "filter-invalid", "value=\"stauts:FAILED\"", "aria-invalid"] {
+    for expected in
+        ["did you mean <code>status:</code>?", "filter-invalid", "value=\"stauts:FAILED\"", "aria-invalid"]
+    {
         assert!(page.contains(expected), "{expected} in {page}");
     }
     // The interface says the same.

@@ -135,14 +135,14 @@ fn what_failed_is_first_and_open_with_what_to_do() {
     let mut failed = step("export", "FAILED");
     failed["failures"] = json!([{
         "code": "step-time-limit", "culprit": "processor `normalise`", "place": "rows 58,001 to 59,000",
-        "message": "ran longer than 2000 ms on one chunk", "help": "raise <code>limits.time_ms_max</code>",
+        "message": "ran longer than 2000 ms on one chunk", "help": "raise `limits.time_ms_max`",
         "remedies": [{ "kind": "read-log", "execution": 4120 }, { "kind": "of-a-newer-version" }],
     }]);
     let html = page(&frame(), &shown("FAILED", &[failed]), None).into_string();
     for expected in [
         "Step <code><bdi>export</bdi></code> failed",
         "<dd><bdi>processor <code>normalise</code>, rows 58,001 to 59,000: ran longer than 2000 ms on one chunk</bdi></dd>",
-        "raise `limits.time_ms_max`",
+        "raise <code>limits.time_ms_max</code>",
         "/x/errors/step-time-limit",
         "up to item 41,000 is kept",
         "Restart from item 41,001",
