@@ -20,7 +20,7 @@ use stepbox_test_postgres::Server;
 
 use crate::signatures::Key;
 pub(crate) use session::Folder;
-use twice::{play_here, play_twice, play_twice_with};
+use twice::{play_here, play_twice};
 
 /// Four lines of a catalogue, of which the last one is ragged.
 const PRODUCTS: &str = "sku,name,price\n1,Chair,10.5\n2,\"Table, round\",20\n3,Lamp,7\n4,broken\n";
@@ -288,12 +288,12 @@ fn signatures_are_asked_for_where_the_policy_says_so() {
 
 #[test]
 fn components_come_in_within_their_quota() {
-    play_twice("component_quotas", with_connector);
+    play_here("component_quotas", &with_connector());
 }
 
 #[test]
 fn executions_are_published_and_run_by_a_worker() {
-    play_twice_with("queue", "--no-worker", with_instance);
+    play_here("queue", &with_instance());
 }
 
 #[test]

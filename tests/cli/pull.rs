@@ -15,7 +15,7 @@ use stepbox_tests::alone::watched;
 
 use super::registry::Registry;
 use super::session::Folder;
-use super::twice::play_twice;
+use super::twice::play_here;
 use crate::signatures::Key;
 use crate::support::{PATIENCE, read_request};
 
@@ -31,7 +31,7 @@ fn manifest(layers: usize) -> Value {
 #[test]
 fn components_are_pulled_by_their_digest() {
     let (Some(open), Some(closed)) = (Registry::start(false), Registry::start(true)) else { return };
-    play_twice("pull", || {
+    let prepare = || {
         let folder = Folder::new();
         let notify = std::fs::read(steps::NOTIFY).expect("the guest was built");
         let config = br#"{"architecture":"wasm","os":"wasip2","layerDigests":[]}"#;
@@ -56,7 +56,8 @@ fn components_are_pulled_by_their_digest() {
         folder.write("acme.pub", key.public());
         folder.write("notify.minisig", key.sign(&notify));
         folder
-    });
+    };
+    play_here("pull", &prepare());
 }
 
 /// The answer of a lying registry to a path.

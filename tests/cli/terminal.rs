@@ -40,7 +40,7 @@ jobs:
 "#;
 
 /// All commands, in an order in which each finds something to show.
-const COMMANDS: [&str; 90] = [
+const COMMANDS: [&str; 98] = [
     "stepbox connectors preview forger",
     "stepbox connectors add forger",
     "stepbox connectors add forger --format json",
@@ -94,6 +94,14 @@ const COMMANDS: [&str; 90] = [
     "stepbox executions show 4 --format json",
     "stepbox executions log 3",
     "stepbox executions warnings 3",
+    "stepbox executions files 3",
+    "stepbox executions parts \"$FORGED\"",
+    "stepbox files list",
+    "stepbox files upload \"$FORGED\"",
+    "stepbox files remove \"$FORGED\"",
+    "stepbox instances history forge",
+    "stepbox instances rights \"$FORGED\"",
+    "stepbox queue show",
     "stepbox executions pause 1",
     "stepbox serve --listen \"$FORGED\"",
     "stepbox executions stop \"$FORGED\"",

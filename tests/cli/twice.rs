@@ -14,17 +14,12 @@ pub(super) fn play_here(name: &str, folder: &Folder) {
 
 /// Plays a session in a folder, and through a server in another one. `prepare` makes each of the folders.
 pub(super) fn play_twice(name: &str, prepare: impl Fn() -> Folder) {
-    play_twice_with(name, "", prepare);
-}
-
-/// The same with further arguments of `stepbox serve`.
-pub(super) fn play_twice_with(name: &str, arguments: &str, prepare: impl Fn() -> Folder) {
     assert!(
         !Differences::read().is_only_here(name),
         "differences.txt says that `{name}` is played here alone"
     );
     prepare().play(name);
-    play_there(name, &prepare(), arguments);
+    play_there(name, &prepare());
 }
 
 /// What a token may be used for at all.
@@ -55,11 +50,11 @@ struct Server {
 
 impl Server {
     /// A server with the rights that a session's user has.
-    fn start(folder: &Folder, arguments: &str) -> Self {
+    fn start(folder: &Folder) -> Self {
         sign_in(folder);
         let token = std::fs::read_to_string(folder.path("there/token")).expect("a token");
-        let line = format!("exec unprivileged stepbox serve --listen 127.0.0.1:0 {arguments}");
-        Self { process: Served::start(&mut folder.shell(&line)), token: token.trim().to_owned() }
+        let line = "exec unprivileged stepbox serve --listen 127.0.0.1:0";
+        Self { process: Served::start(&mut folder.shell(line)), token: token.trim().to_owned() }
     }
 
     /// A command line for a shell in the folder, whose commands go to the server.
@@ -72,8 +67,8 @@ impl Server {
 }
 
 /// Plays a session through a server, and compares it with what is recorded.
-fn play_there(name: &str, folder: &Folder, arguments: &str) {
-    let (differences, mut server) = (Differences::read(), Server::start(folder, arguments));
+fn play_there(name: &str, folder: &Folder) {
+    let (differences, mut server) = (Differences::read(), Server::start(folder));
     let (mut played, mut expected) = (String::new(), String::new());
     for command in recorded(name) {
         let mut answer = told(server.shell(folder, &command.line));

@@ -93,7 +93,7 @@ for (const basePath of ["", "/x/y"]) {
       await page.locator("[name=_label]").fill("Product export to my app");
       await page.locator("[name='source.type']").selectOption("local");
       await page.locator("[name='source.file_path']").fill("csv-notify/data/catalogue.csv");
-      await page.getByText("Notification", { exact: true }).click();
+      await page.locator(".tabs > label", { hasText: "Notification" }).click();
       await page.getByLabel("URL to notify").fill("htp:/my-app.example");
       await page.locator(".save-bar").getByRole("button", { name: "Create" }).click();
       await page.locator("#p-urlToNotify-violation").waitFor();
@@ -107,6 +107,8 @@ for (const basePath of ["", "/x/y"]) {
     test("the profile runs, its progress moves, and the application is notified", async () => {
       await press("Run");
       await ended("COMPLETED");
+      // What is known at the end alone comes by itself.
+      await page.getByRole("link", { name: /products_.*\.csv/ }).first().waitFor();
       await until("the application was notified", () => application.bodies.length > 0);
       assert.match(application.bodies[0], /^directory=/);
     });
@@ -137,7 +139,7 @@ for (const basePath of ["", "/x/y"]) {
     test("a long launch is stopped, and restarted to its end", async () => {
       const catalogue = readFileSync(path.join(root, "examples/csv-notify/data/catalogue.csv"), "utf8").split("\n");
       const lines = catalogue.slice(1).filter(Boolean);
-      writeFileSync(path.join(server.work, "long.csv"), [catalogue[0], ...Array.from({ length: 400_000 }, (_, line) => lines[line % lines.length])].join("\n") + "\n");
+      writeFileSync(path.join(server.work, "long.csv"), [catalogue[0], ...Array.from({ length: 1_500_000 }, (_, line) => lines[line % lines.length])].join("\n") + "\n");
       await page.goto(at("/tenants/default/instances/my_app_product_export/launch"));
       await page.locator("[name='source.file_path']").fill("long.csv");
       await page.locator(".save-bar").getByRole("button", { name: "Run" }).click();

@@ -461,7 +461,7 @@ pub(crate) enum Instances {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// List the versions of an instance that are kept, newest first: when it changed, by whom, and what
+    /// List the kept versions of an instance, newest first: when it changed, and by whom
     #[command(after_long_help = examples(&["stepbox instances history my_export", "stepbox instances history my_export --format json"]))]
     History {
         /// Its code

@@ -39,6 +39,13 @@
   };
   document.addEventListener("htmx:after:swap", titled);
   titled();
+  // When nothing moves any more, the page comes again, with what is known at the end alone: files, rejected items, buttons.
+  // Nothing that is being typed or read in a menu is taken away.
+  document.addEventListener("htmx:sse:close", (event) => {
+    if (event.detail.reason !== "message" || !live) return;
+    const busy = document.activeElement && typing(document.activeElement) || document.querySelector("[popover]:popover-open");
+    if (!busy) location.reload();
+  });
 
   // A log that is followed shows its last line.
   document.addEventListener("htmx:after:swap", () => {

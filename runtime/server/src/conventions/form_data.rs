@@ -291,7 +291,7 @@ mod tests {
             (kind, form("b", &[(&format!("name=\"{}\"", "x".repeat(9000)), "x")]), "body-malformed"),
             (kind, form("b", &vec![("name=\"a\"", "x"); 21]), "body-malformed"),
             ("multipart/form-data", form("b", &[(file, "x")]), "body-malformed"),
-            ("multipart/form-data; boundary=\"a\u{e4}\"", form("b", &[(file, "x")]), "body-malformed"),
+            ("multipart/form-data; boundary=\"a\u{e4}\"", form("b", &[(file, "x")]), "header-invalid"),
             ("application/wasm", form("b", &[(file, "x")]), "content-type"),
         ];
         for (kind, body, expected) in rows {

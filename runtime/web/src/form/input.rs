@@ -36,7 +36,11 @@ pub(super) fn has_one_input(field: &Field) -> bool {
 impl Drawn<'_> {
     /// Whether the value is shown by the widget of the field; otherwise it is shown as JSON.
     fn fits(&self) -> bool {
-        self.value.is_none_or(|value| self.field.can_hold(value) || is_scalar(value))
+        let is_text = !matches!(
+            self.field.kind,
+            ValueKind::Boolean | ValueKind::List(_) | ValueKind::Table | ValueKind::Storage
+        );
+        self.value.is_none_or(|value| self.field.can_hold(value) || (is_text && is_scalar(value)))
     }
 
     pub(super) fn is_one_input(&self) -> bool {

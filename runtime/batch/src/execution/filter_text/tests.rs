@@ -137,7 +137,7 @@ fn what_is_wrong_is_named_with_its_place_and_the_right_form() {
         ("status:FAILED,", "`status:FAILED,`, at character 1: a value is missing"),
         ("status:FAILD", "`status:FAILD`, at character 1: `FAILD` is no value of it: did you mean `FAILED`?"),
         ("status:BLUE", "the statuses are COMPLETED, STARTING"),
-        ("instance:a/b", "is no value of it: the instance code `a/b` holds the character `/`"),
+        ("instance:a/b", "is no value of it: the code `a/b` holds the character `/`"),
         ("user:a user:b", "`user:b`, at character 8: the qualifier is there already"),
         ("instance:a profile:b", "`profile:b`, at character 12: the qualifier is there already"),
         ("-created:7d", "`-created:7d`, at character 1: `-` does not go with this qualifier"),
