@@ -57,6 +57,7 @@ impl Tenant {
         file: &FileId,
         idempotency: Option<Idempotency>,
     ) -> Result<Published, Error> {
+        self.file(file.as_str()).await?;
         let (new, _) = self.new_reimport(id, step, &json!({ "type": "upload", "id": file.as_str() })).await?;
         self.enqueue(new, &PublishOptions { idempotency, ..PublishOptions::default() }).await
     }
