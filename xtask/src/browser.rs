@@ -5,13 +5,20 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::run_folder::RunFolder;
-use crate::{process, repository};
+use crate::{guests, process, repository};
 
 /// Where Debian and others put Chromium.
 const BROWSERS: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/// Runs the tests in `tests/ui`. The program and the guests were built before.
-pub(crate) fn test(folder: &RunFolder) -> anyhow::Result<()> {
+/// Builds the program and the guests, and runs the tests in `tests/ui`.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let folder = RunFolder::begin()?;
+    let components = repository::target_dir()?.join("guests/steps");
+    guests::build_steps(&guests::toolchain(None)?, &components)?;
+    let mut cargo = process::cargo(&repository::root())?;
+    // With a test, cargo chooses the features that all tests have, and compiles no dependency twice.
+    cargo.args(["build", "--workspace", "--bins", "--test", "client"]);
+    process::run(&mut cargo)?;
     let place = repository::root().join("tests/ui");
     if let Some(reason) = missing(&place) {
         println!("SKIPPED: the tests of the web UI: {reason}");

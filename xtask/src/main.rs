@@ -49,6 +49,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Send thousands of generated requests to the API, with the credentials of each role.
     Schemathesis(schemathesis::Arguments),
+    /// Test the web UI in a real browser. Builds the program first.
+    Ui,
     /// Check what the compiler does not check: layout, the map, error codes, leftovers.
     Tidy(tidy::Arguments),
 }
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Schemathesis(arguments) => schemathesis::run(&arguments),
+        Command::Ui => browser::run(),
         Command::Tidy(arguments) => tidy::run(&arguments),
     };
     match outcome {

@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Sends the requests, to the `stepbox` that was built before.
-pub(crate) fn check(arguments: &Arguments, folder: &RunFolder) -> anyhow::Result<()> {
+fn check(arguments: &Arguments, folder: &RunFolder) -> anyhow::Result<()> {
     let tool = match Tool::installed()? {
         Ok(tool) => tool,
         Err(reason) => {

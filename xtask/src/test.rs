@@ -5,7 +5,7 @@ use stepbox_guest_toolchain::CHOICE_VARIABLE;
 use crate::guests::{self, ToolchainKind};
 use crate::run_folder::RunFolder;
 use crate::stages::Stages;
-use crate::{browser, process, repository, schemathesis, tidy};
+use crate::{process, repository, tidy};
 
 /// Builds the guests with the first toolchain that is found. There are two kinds, rustup's target and a sysroot made
 /// of Debian's packages, and a machine rarely needs both. `--both-toolchains` builds and tests with one after the
@@ -34,10 +34,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     })?;
     stages.stage("Features: each store without the other", || stores_alone(&folder))?;
     stages.stage("Test: the workspace", || cargo_test_workspace("test", &[], None, &folder))?;
-    stages.stage("Test: the API, with generated requests of each role", || {
-        schemathesis::check(&schemathesis::Arguments::default(), &folder)
-    })?;
-    stages.stage("Test: the pages, in a browser", || browser::test(&folder))?;
     stages.stage("Test: the sample steps, natively", || test_steps_natively(&folder))?;
     if arguments.both_toolchains {
         for (name, kind) in [("rustup", ToolchainKind::Rustup), ("debian", ToolchainKind::Debian)] {
