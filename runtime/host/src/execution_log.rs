@@ -134,7 +134,8 @@ pub(crate) fn read_some(
     let Some(mut file) = open()? else { return Ok(LogPage::default()) };
     match window {
         Window::Before(number) if query.wants_all() => return reading::tail(file, number, limit),
-        Window::After(LogPlace { bytes: bytes @ 1.., .. }) => {
+        // A place behind the end is one of another log. Then the lines are counted from the beginning.
+        Window::After(LogPlace { bytes: bytes @ 1.., .. }) if bytes <= file.metadata()?.len() => {
             file.seek(SeekFrom::Start(bytes - 1))?;
         }
         _ => {}

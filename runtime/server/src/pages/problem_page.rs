@@ -22,7 +22,9 @@ use crate::table::App;
 /// Makes a page of a problem. A reader who is not signed in is sent to sign in, and comes back afterwards.
 pub(super) async fn shown(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
-    let address = request.uri().path_and_query().map_or("/", |address| address.as_str()).to_owned();
+    // The router below a path does not see the path.
+    let address = request.uri().path_and_query().map_or("/", |address| address.as_str());
+    let address = format!("{base}{address}");
     let id = request.extensions().get().map(|RequestId(id)| id.clone()).unwrap_or_default();
     let (parts, body) = request.into_parts();
     let around = Request::from_parts(parts.clone(), Body::empty());

@@ -287,7 +287,7 @@ impl Conditions {
             }
         }
         self.range("warning_count", *warnings);
-        if let Some(Took { ms, now }) = took {
+        if let Some(Took { ms, now }) = took.filter(|took| took.ms.min.is_some() || took.ms.max.is_some()) {
             let took = format!("coalesce(ended_at, {}) - started_at", self.bind(now.0));
             for (sign, bound) in [(">=", ms.min), ("<=", ms.max)] {
                 if let Some(bound) = bound {

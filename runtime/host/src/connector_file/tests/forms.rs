@@ -75,8 +75,7 @@ fn a_form_is_read_and_its_describers_are_pinned() {
 
 #[test]
 fn a_job_inherits_the_form_of_the_one_that_it_extends() {
-    let child = "\
-  b:
+    let child = "  b:
     type: x
     parameters:
       extends: a
