@@ -24,7 +24,7 @@ pub(super) async fn shown(State(app): State<App>, request: Request, next: Next) 
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
     // The router below a path does not see the path.
     let address = request.uri().path_and_query().map_or("/", |address| address.as_str());
-    let address = format!("{base}{address}");
+    let address = format!("{}{address}", app.base_path());
     let id = request.extensions().get().map(|RequestId(id)| id.clone()).unwrap_or_default();
     let (parts, body) = request.into_parts();
     let around = Request::from_parts(parts.clone(), Body::empty());
