@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::header::CONTENT_DISPOSITION;
+use axum::http::{Extensions, HeaderMap};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use stepbox::Stepbox;
@@ -128,7 +130,9 @@ pub fn api(stepbox: Stepbox, authenticate: Arc<dyn Authenticate>, options: ApiOp
         SizeAbove::new(COMPRESSED_FROM)
             .and(NotForContentType::const_new("text/event-stream"))
             .and(NotForContentType::const_new("application/zip"))
-            .and(NotForContentType::const_new("application/octet-stream")),
+            .and(NotForContentType::const_new("application/octet-stream"))
+            // A file goes out as it is, with its length.
+            .and(|_, _, headers: &HeaderMap, _: &Extensions| !headers.contains_key(CONTENT_DISPOSITION)),
     );
     routes
         .with_state(app)
