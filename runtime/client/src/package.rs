@@ -122,7 +122,7 @@ mod tests {
         }
         let package = packed(folder.path(), 1 << 20).unwrap();
         assert_eq!(names(&package), ["connector.yaml", "steps/a.wasm", "steps/deep/b"]);
-        // The same files make the same package, whoever has written them when.
+        // The same files make the same package, with any owner and any time.
         fs::write(path("connector.yaml"), "connector.yaml").unwrap();
         assert_eq!(package, packed(folder.path(), 1 << 20).unwrap());
     }

@@ -114,7 +114,9 @@
       if (field.tagName === "SELECT") return [...field.options].some((option) => option.selected !== option.defaultSelected);
       return field.type === "file" ? field.files.length > 0 : field.value !== field.defaultValue;
     };
-    const changed = () => [...new Set([...form.elements].filter((field) => field.name && field.name !== "_tab" && differs(field)).map(nameOf))];
+    // A button has a name, too, and no value of a reader's.
+    const isField = (field) => field.name && field.name !== "_tab" && field.tagName !== "BUTTON";
+    const changed = () => [...new Set([...form.elements].filter((field) => isField(field) && differs(field)).map(nameOf))];
     const place = form.querySelector("[data-changes]");
     const show = () => {
       const names = changed();

@@ -16,7 +16,7 @@ async fn sample() -> Sample {
     Sample::with(|options| ApiOptions { with_pages: true, ..options }).await
 }
 
-/// A request of whoever this is; with a form, as a browser sends it.
+/// A request of this principal; with a form, as a browser sends it.
 fn request(who: &str, method: &str, path: &str, form: Option<&str>) -> Request {
     let kind = "application/x-www-form-urlencoded";
     request_of(who, method, path, form.map(|form| (kind, form.as_bytes().to_vec())))

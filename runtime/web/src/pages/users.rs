@@ -51,7 +51,7 @@ pub fn list(frame: &Frame, users: &[Row<User>], older: Option<&str>, new: &New<'
                     }
                 }
                 div.actions { button.button.primary { "Create, and make a link" } }
-                p.help { "You get a link, once. Whoever has the link sets the password of the user." }
+                p.help { "You get a link, once. A person who has the link sets the password of the user." }
             }
         }))
     }
@@ -124,7 +124,7 @@ pub fn show(frame: &Frame, shown: &OneUser<'_>) -> Markup {
     html! {
         (head(&html! { (own(&user.label)) }, &html! { code { (own(&user.name)) } " " (standing(user)) }, &actions))
         @if let Some((address, expires_at)) = shown.link {
-            (shown_once("A link that sets the password", address, "It is shown this once, works once, and lets in whoever has it. Give it to the user by a way that nobody else reads."))
+            (shown_once("A link that sets the password", address, "It is shown this once, works once, and lets in every person who has it. Give it to the user by a way that nobody else reads."))
             p.small.muted { "It expires " (frame.reader.moment(expires_at)) "." }
         }
         @if let Some(ended) = shown.ended {
